@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The only file that knows kTLS from the inside (include/net/tls.h): installs it
+ * under a socket, puts a key in place of the decoy, reads its counters.
+ *
+ * A key enters in two steps. kTLS sets a direction up by its own setsockopt, with
+ * a decoy key out of the blob; then, with everybody shut out, the AEAD transform
+ * that holds the real key takes the place of the decoy's. kTLS's own record of the
+ * key, which its getsockopt hands out, is the decoy's for ever.
+ *
+ * Locks, in this order: kb_sock.import, kTLS's tx_lock (keeps out senders), kTLS's
+ * reader mark (keeps out readers), the socket lock. kTLS's setsockopt takes and
+ * drops the socket lock; until it is ours again, calls of other threads reach kTLS
+ * directly. Hence what they could read there is moved out of the way meanwhile.
+ */
+#include <crypto/aead.h>
+#include <linux/netdevice.h>
+#include <net/dst.h>
+#include <net/tcp.h>
+#include <net/tls.h>
+
+#include "compat.h"
+#include "ktls.h"
+#include "ulp.h"
+
+/*
+ * kb_ktls_attach() - install kTLS on @sk, which has no ULP and a plain TCP prot
+ *
+ * Called without the socket lock, which TCP takes. *@ops is kTLS's, with a reference
+ * to its module that tcp_cleanup_ulp() would drop. -EOPNOTSUPP: kTLS is not loaded.
+ */
+int kb_ktls_attach(struct sock *sk, const struct tcp_ulp_ops **ops)
+{
+	char name[] = "tls";
+	int err;
+
+	err = READ_ONCE(sk->sk_prot)->setsockopt(sk, SOL_TCP, TCP_ULP,
+						 KERNEL_SOCKPTR(name), strlen(name));
+	if (err)
+		return err == -ENOENT ? -EOPNOTSUPP : err;
+	*ops = inet_csk(sk)->icsk_ulp_ops;
+	return 0;
+}
+
+/* kb_ktls_in_use() - does kTLS carry a direction of @sk, or stand back altogether? */
+bool kb_ktls_in_use(const struct sock *sk)
+{
+	const struct tls_context *ctx = tls_get_ctx(sk);
+
+	return !ctx || ctx->tx_conf != TLS_BASE || ctx->rx_conf != TLS_BASE;
+}
+
+/*
+ * kb_ktls_key_init() - make a transform with the key that @keys holds
+ *
+ * Everything about a key that can fail is done here. Returns 0 or a negative
+ * errno; on success kb_ktls_key_free() is due.
+ */
+int kb_ktls_key_init(struct kb_ktls_key *key, const struct kb_suite *suite,
+		     u16 tls_version, const struct kb_keys *keys, u64 rec_seq)
+{
+	struct crypto_aead *aead;
+	int err;
+
+	aead = crypto_alloc_aead(suite->aead, 0, 0);
+	if (IS_ERR(aead))
+		return PTR_ERR(aead) == -ENOENT ? -EOPNOTSUPP : PTR_ERR(aead);
+	err = crypto_aead_setkey(aead, keys->key, suite->key_size);
+	if (!err)
+		err = crypto_aead_setauthsize(aead, TLS_TAG_SIZE);
+	if (err) {
+		crypto_free_aead(aead);
+		return err;
+	}
+	key->suite = suite;
+	key->tls_version = tls_version;
+	key->aead = aead;
+	key->rec_seq = rec_seq;
+	memcpy(key->nonce, keys->nonce, sizeof(key->nonce));
+	return 0;
+}
+
+void kb_ktls_key_free(struct kb_ktls_key *key)
+{
+	crypto_free_aead(key->aead);
+	memzero_explicit(key, sizeof(*key));
+}
+
+/*
+ * kb_ktls_position() - bytes that the stream carried so far, in 64 bits, which TCP's
+ * sequence numbers alone would not tell from 4 GiB later. Under the socket lock.
+ */
+u64 kb_ktls_position(const struct sock *sk, u16 direction)
+{
+	const struct tcp_sock *tp = tcp_sk(sk);
+
+	if (direction == KEYBLOB_DIR_TX)
+		return tp->bytes_acked + (u32)(tp->write_seq - tp->snd_una);
+	return tp->bytes_received - (u32)(tp->rcv_nxt - tp->copied_seq);
+}
+
+/*
+ * kb_ktls_offloads() - would kTLS give the key to the network device?
+ *
+ * The device is found as net/tls/tls_device.c:get_netdev_for_sock() does.
+ */
+bool kb_ktls_offloads(struct sock *sk)
+{
+	struct dst_entry *dst;
+	bool ret = false;
+
+	rcu_read_lock();
+	dst = __sk_dst_get(sk);
+	if (dst && dst->dev)
+		ret = netdev_sk_get_lowest_dev(dst->dev, sk)->features &
+		      (NETIF_F_HW_TLS_TX | NETIF_F_HW_TLS_RX);
+	rcu_read_unlock();
+	return ret;
+}
+
+static struct cipher_context *cipher_context(struct tls_context *ctx, u16 direction)
+{
+	return direction == KEYBLOB_DIR_TX ? &ctx->tx : &ctx->rx;
+}
+
+static bool is_sw(const struct tls_context *ctx, u16 direction)
+{
+	return (direction == KEYBLOB_DIR_TX ? ctx->tx_conf : ctx->rx_conf) == TLS_SW;
+}
+
+/* Readers, as tls_rx_reader_acquire() and tls_rx_reader_release() know them. */
+static int readers_stop(struct tls_sw_context_rx *rx)
+{
+	if (rx->reader_present)
+		return -EBUSY;
+	WRITE_ONCE(rx->reader_present, 1);
+	return 0;
+}
+
+static void readers_resume(struct tls_sw_context_rx *rx)
+{
+	if (rx->reader_contended) {
+		if (wq_has_sleeper(&rx->wq))
+			wake_up(&rx->wq);
+		else
+			rx->reader_contended = 0;
+	}
+	WRITE_ONCE(rx->reader_present, 0);
+}
+
+/* The checks that hold when the direction is set up and again when it is done. */
+static int may_install(struct sock *sk, u16 direction, u64 position)
+{
+	if (sk->sk_state == TCP_CLOSE)
+		return -ENOTCONN;
+	if (kb_ktls_position(sk, direction) != position)
+		return -ESTALE;
+	return 0;
+}
+
+/* Puts the key in place. Under tx_lock and the socket lock; cannot fail. */
+static void commit(struct tls_context *ctx, u16 direction, struct kb_ktls_key *key)
+{
+	struct cipher_context *cc = cipher_context(ctx, direction);
+
+	if (direction == KEYBLOB_DIR_TX)
+		swap(tls_sw_ctx_tx(ctx)->aead_send, key->aead);
+	else
+		swap(tls_sw_ctx_rx(ctx)->aead_recv, key->aead);
+	memcpy(cc->iv, key->nonce, sizeof(key->nonce));
+	put_unaligned_be64(key->rec_seq, cc->rec_seq);
+}
+
+/*
+ * kb_ktls_install() - set up one direction of @sk with @key
+ *
+ * @decoy is a crypto_info of key->suite in memory of the caller's, who may change
+ * it under our hands; @position is where the stream must stand. Called under
+ * kb_sock.import alone. Returns 0, or a negative errno with the socket as it was;
+ * but -ECONNABORTED, with the connection reset, when the caller or the route played
+ * foul between the two steps.
+ */
+int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
+		    sockptr_t decoy, u64 position)
+{
+	const u16 other = direction == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX : KEYBLOB_DIR_TX;
+	const struct proto *ktls = kb_ulp_base(sk);
+	struct tls_context *ctx = tls_get_ctx(sk);
+	struct tls_sw_context_rx *rx = NULL;
+	u8 nonce[KB_NONCE_SIZE] = {};
+	bool spoiled = false;
+	int err;
+
+	err = mutex_lock_interruptible(&ctx->tx_lock);
+	if (err)
+		return err;
+
+	lock_sock(sk);
+	err = may_install(sk, direction, position);
+	if (!err && kb_ktls_offloads(sk))
+		err = -EOPNOTSUPP;
+	/* A sender that waits for memory has decided for plain TCP already. */
+	if (!err && direction == KEYBLOB_DIR_TX && sk->sk_write_pending)
+		err = -EBUSY;
+	if (!err && is_sw(ctx, other)) {
+		if (other == KEYBLOB_DIR_RX) {
+			rx = tls_sw_ctx_rx(ctx);
+			err = readers_stop(rx);
+		}
+		if (!err) {
+			struct cipher_context *cc = cipher_context(ctx, other);
+
+			memcpy(nonce, cc->iv, sizeof(nonce));
+			memset(cc->iv, 0, sizeof(nonce));
+		}
+	}
+	release_sock(sk);
+	if (err)
+		goto out_tx;
+
+	err = ktls->setsockopt(sk, SOL_TLS, direction == KEYBLOB_DIR_TX ? TLS_TX : TLS_RX,
+			       decoy, key->suite->info_size);
+
+	lock_sock(sk);
+	if (!err) {
+		kb_ulp_raise(sk);
+		if (!is_sw(ctx, direction) ||
+		    ctx->prot_info.version != key->tls_version ||
+		    ctx->prot_info.cipher_type != key->suite->cipher ||
+		    may_install(sk, direction, position))
+			spoiled = true;
+		else
+			commit(ctx, direction, key);
+	}
+	if (is_sw(ctx, other))
+		memcpy(cipher_context(ctx, other)->iv, nonce, sizeof(nonce));
+	if (rx)
+		readers_resume(rx);
+	release_sock(sk);
+out_tx:
+	mutex_unlock(&ctx->tx_lock);
+	memzero_explicit(nonce, sizeof(nonce));
+	if (spoiled) {
+		tcp_abort(sk, ECONNABORTED);
+		err = -ECONNABORTED;
+	}
+	return err;
+}
+
+/*
+ * kb_ktls_rec_seq() - sequence number of the next record; 0 without a key. Under the
+ * socket lock.
+ */
+u64 kb_ktls_rec_seq(const struct sock *sk, u16 direction)
+{
+	struct tls_context *ctx = tls_get_ctx(sk);
+
+	if (!is_sw(ctx, direction))
+		return 0;
+	return get_unaligned_be64(cipher_context(ctx, direction)->rec_seq);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KB_KTLS_H
+#define KB_KTLS_H
+
+#include <linux/sockptr.h>
+#include <net/sock.h>
+
+#include "blob.h"
+#include "suite.h"
+
+struct crypto_aead;
+struct tcp_ulp_ops;
+
+/* A key that is ready to be put in; made where failure is still possible. */
+struct kb_ktls_key {
+	const struct kb_suite *suite;
+	u16 tls_version;
+	struct crypto_aead *aead;
+	u8 nonce[KB_NONCE_SIZE];
+	u64 rec_seq;
+};
+
+int kb_ktls_attach(struct sock *sk, const struct tcp_ulp_ops **ops);
+bool kb_ktls_in_use(const struct sock *sk);
+
+int kb_ktls_key_init(struct kb_ktls_key *key, const struct kb_suite *suite,
+		     u16 tls_version, const struct kb_keys *keys, u64 rec_seq);
+void kb_ktls_key_free(struct kb_ktls_key *key);
+
+u64 kb_ktls_position(const struct sock *sk, u16 direction);
+bool kb_ktls_offloads(struct sock *sk);
+int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
+		    sockptr_t decoy, u64 position);
+u64 kb_ktls_rec_seq(const struct sock *sk, u16 direction);
+
+#endif

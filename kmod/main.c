@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * keyblob.ko: sealed TLS session keys for TCP sockets. This file orders load and
+ * unload and holds the module's parameters.
+ */
+#include <linux/kmod.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <net/tcp.h>
+
+#include "blob.h"
+#include "hmac.h"
+#include "main.h"
+#include "ulp.h"
+
+static uint blob_lifetime_ms = 30 * 1000;
+module_param(blob_lifetime_ms, uint, 0644);
+MODULE_PARM_DESC(blob_lifetime_ms,
+		 "how long a key blob may be imported after its export, where the exporter asks for no other time");
+
+u32 kb_lifetime_ms(void)
+{
+	return clamp_t(u32, READ_ONCE(blob_lifetime_ms), 1, KB_LIFETIME_MAX_MS);
+}
+
+static int __init keyblob_init(void)
+{
+	int err;
+
+	/* A process without privilege cannot make TCP load it. */
+	request_module("tcp-ulp-tls");
+
+	err = kb_hmac_init();
+	if (err)
+		return err;
+	err = kb_blob_init();
+	if (err)
+		goto err_hmac;
+	err = kb_ulp_init();
+	if (err)
+		goto err_blob;
+	return 0;
+
+err_blob:
+	kb_blob_exit();
+err_hmac:
+	kb_hmac_exit();
+	return err;
+}
+
+static void __exit keyblob_exit(void)
+{
+	kb_ulp_exit();
+	kb_blob_exit();
+	kb_hmac_exit();
+}
+
+module_init(keyblob_init);
+module_exit(keyblob_exit);
+
+MODULE_DESCRIPTION("Sealed TLS session keys for TCP sockets");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");
+MODULE_SOFTDEP("pre: tls");
+MODULE_ALIAS_TCP_ULP(KEYBLOB_ULP_NAME);

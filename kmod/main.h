@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KB_MAIN_H
+#define KB_MAIN_H
+
+#include <linux/types.h>
+
+/* No blob lives longer, whoever asks. */
+#define KB_LIFETIME_MAX_MS	(60 * 60 * 1000)
+
+u32 kb_lifetime_ms(void);
+
+#endif

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The part of the TLS 1.3 key schedule (RFC 8446 section 7) that begins with a
+ * traffic secret. Pure functions of their arguments; built into the unit tests as
+ * well.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/string.h>
+
+#include "hmac.h"
+#include "schedule.h"
+
+/*
+ * kb_expand_label() - HKDF-Expand-Label of RFC 8446 section 7.1, without context
+ *
+ * @len is at most the hash's size: one block of HKDF-Expand (RFC 5869 section 2.3)
+ * is all that TLS needs. Returns 0, or a negative errno with @out wiped.
+ */
+int kb_expand_label(enum kb_hash hash, const u8 *secret, size_t secret_len,
+		    const char *label, u8 *out, size_t len)
+{
+	static const char prefix[] = "tls13 ";
+	const size_t prefix_len = sizeof(prefix) - 1;
+	const size_t label_len = strlen(label);
+	u8 block[KB_HASH_MAX];
+	u8 info[32];
+	size_t n = 0;
+	int err;
+
+	if (len > secret_len || secret_len > sizeof(block) ||
+	    2 + 1 + prefix_len + label_len + 1 + 1 > sizeof(info))
+		return -EINVAL;
+
+	info[n++] = len >> 8;
+	info[n++] = len & 0xff;
+	info[n++] = prefix_len + label_len;
+	memcpy(info + n, prefix, prefix_len);
+	n += prefix_len;
+	memcpy(info + n, label, label_len);
+	n += label_len;
+	info[n++] = 0;		/* no context */
+	info[n++] = 1;		/* the first block */
+
+	err = kb_hmac(hash, secret, secret_len, info, n, block);
+	if (err)
+		memzero_explicit(out, len);
+	else
+		memcpy(out, block, len);
+	memzero_explicit(block, sizeof(block));
+	return err;
+}
+
+/*
+ * kb_schedule_keys() - write key and IV of a traffic secret, RFC 8446 section 7.3
+ *
+ * @secret has suite->hash_size bytes. Returns 0, or a negative errno with @keys
+ * wiped.
+ */
+int kb_schedule_keys(const struct kb_suite *suite, const u8 *secret,
+		     struct kb_keys *keys)
+{
+	int err;
+
+	err = kb_expand_label(suite->hash, secret, suite->hash_size, "key",
+			      keys->key, suite->key_size);
+	if (!err)
+		err = kb_expand_label(suite->hash, secret, suite->hash_size, "iv",
+				      keys->nonce, sizeof(keys->nonce));
+	if (err)
+		memzero_explicit(keys, sizeof(*keys));
+	return err;
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The options at SOL_KEYBLOB: what include/uapi/linux/keyblob.h promises. Everything
+ * is verified first; what then changes the socket is kb_ktls_install().
+ *
+ * TCP calls these handlers without the socket lock.
+ */
+#include <linux/sock_diag.h>
+#include <linux/timekeeping.h>
+#include <linux/uaccess.h>
+#include <net/tls.h>
+
+#include "blob.h"
+#include "ktls.h"
+#include "main.h"
+#include "schedule.h"
+#include "sockopt.h"
+#include "ulp.h"
+
+static u64 cookie(struct sock *sk)
+{
+	__u32 halves[2];
+
+	sock_diag_save_cookie(sk, halves);
+	return ((u64)halves[1] << 32) | halves[0];
+}
+
+static struct kb_dir *kb_dir(struct kb_sock *kb, u16 direction)
+{
+	return direction == KEYBLOB_DIR_TX ? &kb->tx : &kb->rx;
+}
+
+/* KEYBLOB_EXPORT: seals the key material in @optval and writes the blob over it. */
+static int export(struct sock *sk, char __user *optval, int __user *optlen)
+{
+	u8 blob[KEYBLOB_BLOB_SIZE] __aligned(8);
+	struct kb_sealed sealed = {};
+	struct keyblob_key key = {};
+	int len, err;
+
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < (int)sizeof(blob))
+		return -EINVAL;
+	if (copy_from_user(&key, optval, sizeof(key))) {
+		err = -EFAULT;
+		goto out;
+	}
+	err = kb_blob_from_key(&key, &sealed);
+	if (err)
+		goto out;
+	if (key.lifetime_ms > KB_LIFETIME_MAX_MS) {
+		err = -EINVAL;
+		goto out;
+	}
+
+	lock_sock(sk);
+	if (sk->sk_state == TCP_CLOSE)
+		err = -ENOTCONN;
+	else if (kb_dir(kb_sock(sk), key.direction)->ready)
+		err = -EALREADY;
+	else if (kb_ktls_offloads(sk))
+		err = -EOPNOTSUPP;
+	sealed.position = kb_ktls_position(sk, key.direction);
+	release_sock(sk);
+	if (err)
+		goto out;
+
+	sealed.cookie = cookie(sk);
+	sealed.expires = ktime_get_boottime_ns() +
+			 (u64)(key.lifetime_ms ?: kb_lifetime_ms()) * NSEC_PER_MSEC;
+	kb_blob_seal(&sealed, blob);
+	if (copy_to_user(optval, blob, sizeof(blob)) || put_user(sizeof(blob), optlen))
+		err = -EFAULT;
+out:
+	memzero_explicit(&key, sizeof(key));
+	memzero_explicit(&sealed, sizeof(sealed));
+	return err;
+}
+
+/* The keys that a blob stands for, with all that can fail about them behind us. */
+static int prepare(const struct kb_sealed *sealed, struct kb_ktls_key *key)
+{
+	const struct kb_suite *suite = kb_suite_find(sealed->tls_version, sealed->cipher);
+	struct kb_keys keys;
+	int err = 0;
+
+	if (sealed->tls_version == TLS_1_3_VERSION) {
+		err = kb_schedule_keys(suite, sealed->secret, &keys);
+	} else {
+		memcpy(keys.key, sealed->key, sizeof(keys.key));
+		memcpy(keys.nonce, sealed->iv, sizeof(keys.nonce));
+	}
+	if (!err)
+		err = kb_ktls_key_init(key, suite, sealed->tls_version, &keys,
+				       sealed->rec_seq);
+	memzero_explicit(&keys, sizeof(keys));
+	return err;
+}
+
+/* Does the blob belong to this socket, now? Under kb_sock.import. */
+static int check_binding(struct sock *sk, const struct kb_sealed *sealed)
+{
+	const struct kb_sock *kb = kb_sock(sk);
+
+	if (sealed->cookie != cookie(sk))
+		return -ESTALE;
+	if (kb_dir(kb_sock(sk), sealed->direction)->ready)
+		return -EALREADY;
+	if (ktime_get_boottime_ns() >= sealed->expires)
+		return -EKEYEXPIRED;
+	/* kTLS carries one suite in both directions, as TLS does. */
+	if (kb->suite && (kb->suite->cipher != sealed->cipher ||
+			  kb->tls_version != sealed->tls_version))
+		return -EINVAL;
+	return 0;
+}
+
+/* KEYBLOB_TX, KEYBLOB_RX */
+static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int optlen)
+{
+	u8 blob[KEYBLOB_BLOB_SIZE] __aligned(8) = {};
+	struct kb_sock *kb = kb_sock(sk);
+	struct kb_ktls_key key;
+	struct kb_sealed sealed;
+	struct kb_dir *dir;
+	sockptr_t decoy;
+	int err;
+
+	if (copy_from_sockptr(blob, optval, min_t(size_t, optlen, sizeof(blob))))
+		return -EFAULT;
+	err = kb_blob_open(blob, optlen, &sealed);
+	if (err)
+		return err;
+	err = -EINVAL;
+	if (sealed.direction != direction)
+		goto out_wipe;
+
+	err = mutex_lock_interruptible(&kb->import);
+	if (err)
+		goto out_wipe;
+	err = check_binding(sk, &sealed);
+	if (err)
+		goto out_unlock;
+	err = prepare(&sealed, &key);
+	if (err)
+		goto out_unlock;
+
+	/* kTLS warns (FORTIFY) of crypto_infos from kernel memory: let it read the
+	 * decoy out of the caller's.
+	 */
+	decoy = optval;
+	if (sockptr_is_kernel(decoy))
+		decoy.kernel += KB_BLOB_DECOY;
+	else
+		decoy.user += KB_BLOB_DECOY;
+	err = kb_ktls_install(sk, direction, &key, decoy, sealed.position);
+	if (!err) {
+		lock_sock(sk);
+		dir = kb_dir(kb, direction);
+		dir->generation = sealed.generation;
+		memcpy(dir->secret, sealed.secret, sizeof(dir->secret));
+		dir->ready = true;
+		kb->suite = key.suite;
+		kb->tls_version = key.tls_version;
+		release_sock(sk);
+	}
+	kb_ktls_key_free(&key);
+out_unlock:
+	mutex_unlock(&kb->import);
+out_wipe:
+	memzero_explicit(&sealed, sizeof(sealed));
+	return err;
+}
+
+/* KEYBLOB_INFO */
+static int info(struct sock *sk, char __user *optval, int __user *optlen)
+{
+	const struct kb_sock *kb = kb_sock(sk);
+	struct keyblob_status status = { .size = sizeof(status) };
+	int len;
+
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+	len = min_t(unsigned int, len, sizeof(status));
+
+	lock_sock(sk);
+	if (kb->suite) {
+		status.tls_version = kb->tls_version;
+		status.cipher = kb->suite->cipher;
+	}
+	status.cookie = cookie(sk);
+	status.tx_ready = kb->tx.ready;
+	status.rx_ready = kb->rx.ready;
+	status.tx_generation = kb->tx.generation;
+	status.rx_generation = kb->rx.generation;
+	status.tx_rec_seq = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX);
+	status.rx_rec_seq = kb_ktls_rec_seq(sk, KEYBLOB_DIR_RX);
+	release_sock(sk);
+
+	if (copy_to_user(optval, &status, len) || put_user(len, optlen))
+		return -EFAULT;
+	return 0;
+}
+
+/* Keys of a keyblob socket are neither read nor set past the module. */
+static bool is_key_access(int level, int optname)
+{
+	return level == SOL_TLS && (optname == TLS_TX || optname == TLS_RX);
+}
+
+int kb_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
+		  unsigned int optlen)
+{
+	if (is_key_access(level, optname))
+		return -EACCES;
+	if (level != SOL_KEYBLOB)
+		return kb_ulp_base(sk)->setsockopt(sk, level, optname, optval, optlen);
+
+	switch (optname) {
+	case KEYBLOB_TX:
+		return import(sk, KEYBLOB_DIR_TX, optval, optlen);
+	case KEYBLOB_RX:
+		return import(sk, KEYBLOB_DIR_RX, optval, optlen);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+int kb_getsockopt(struct sock *sk, int level, int optname, char __user *optval,
+		  int __user *optlen)
+{
+	if (is_key_access(level, optname))
+		return -EACCES;
+	if (level != SOL_KEYBLOB)
+		return kb_ulp_base(sk)->getsockopt(sk, level, optname, optval, optlen);
+
+	switch (optname) {
+	case KEYBLOB_EXPORT:
+		return export(sk, optval, optlen);
+	case KEYBLOB_INFO:
+		return info(sk, optval, optlen);
+	default:
+		return -ENOPROTOOPT;
+	}
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KB_SOCKOPT_H
+#define KB_SOCKOPT_H
+
+#include <linux/sockptr.h>
+#include <net/sock.h>
+
+int kb_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
+		  unsigned int optlen);
+int kb_getsockopt(struct sock *sk, int level, int optname, char __user *optval,
+		  int __user *optlen);
+
+#endif

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The upper layer protocol "keyblob": attaches to a socket, stands above kTLS, and
+ * takes its leave.
+ *
+ * kTLS gives a socket one of a handful of static struct protos; ours are copies of
+ * these with a few functions of our own, one copy per proto of kTLS's for the whole
+ * module, never per socket. Copies are made under protos_lock and live until the
+ * module goes, which no socket that uses one outlives: it holds the module.
+ *
+ * struct kb_sock hangs on sk_user_data (which also keeps sockmap and kcm away) from
+ * attach to release. It is freed by RCU for the sake of sock_diag.
+ */
+#include <linux/module.h>
+#include <linux/skmsg.h>
+#include <net/tcp.h>
+
+#include "compat.h"
+#include "ktls.h"
+#include "sockopt.h"
+#include "ulp.h"
+
+/* kTLS has one proto per address family and state of each direction. */
+#define KB_PROTOS	(2 * 2 * 2)
+
+struct raised {
+	const struct proto *base;	/* kTLS's */
+	struct proto prot;		/* ours above it */
+};
+
+static struct raised protos[KB_PROTOS];
+static DEFINE_MUTEX(protos_lock);
+
+static const struct raised *raised(const struct sock *sk)
+{
+	return container_of(READ_ONCE(sk->sk_prot), struct raised, prot);
+}
+
+/* kb_ulp_base() - kTLS's struct proto under that of @sk, a keyblob socket */
+const struct proto *kb_ulp_base(const struct sock *sk)
+{
+	return raised(sk)->base;
+}
+
+static void close(struct sock *sk, long timeout)
+{
+	/* The socket's reference to us may go before this function returns. */
+	__module_get(THIS_MODULE);
+	kb_ulp_base(sk)->close(sk, timeout);
+	module_put(THIS_MODULE);
+}
+
+/*
+ * kb_ulp_raise() - put our proto above the one that kTLS has just given @sk
+ *
+ * Under the socket lock. Cannot fail: there is a place for each proto of kTLS's.
+ */
+void kb_ulp_raise(struct sock *sk)
+{
+	const struct proto *base = READ_ONCE(sk->sk_prot);
+	struct raised *r;
+
+	mutex_lock(&protos_lock);
+	for (r = protos; r->base && r->base != base; r++)
+		;
+	if (!r->base) {
+		r->prot = *base;
+		r->prot.setsockopt = kb_setsockopt;
+		r->prot.getsockopt = kb_getsockopt;
+		r->prot.close = close;
+		r->base = base;
+	}
+	mutex_unlock(&protos_lock);
+	WRITE_ONCE(sk->sk_prot, &r->prot);
+}
+
+/* Called with the socket lock held, as the init of every ULP. */
+static int attach(struct sock *sk)
+{
+	struct kb_sock *kb;
+	bool foreign;
+	int err;
+
+	if (sk->sk_state != TCP_ESTABLISHED)
+		return -ENOTCONN;
+	if (sk->sk_user_data || kb_ktls_offloads(sk))
+		return -EOPNOTSUPP;
+
+	kb = kzalloc(sizeof(*kb), GFP_KERNEL);
+	if (!kb)
+		return -ENOMEM;
+	mutex_init(&kb->import);
+
+	/* kTLS's own attach takes the lock. TCP admits one ULP: of two threads that
+	 * come here at once, or one that installs another ULP, one gets EEXIST.
+	 */
+	release_sock(sk);
+	err = kb_ktls_attach(sk, &kb->tls);
+	lock_sock(sk);
+	if (err)
+		goto err_free;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	foreign = sk->sk_user_data;
+	if (!foreign)
+		rcu_assign_sk_user_data(sk, kb);
+	write_unlock_bh(&sk->sk_callback_lock);
+	/* Used as a plain kTLS socket meanwhile: may it stay one. */
+	if (foreign || kb_ktls_in_use(sk)) {
+		err = -EBUSY;
+		goto err_unhook;
+	}
+	kb_ulp_raise(sk);
+	return 0;
+
+err_unhook:
+	if (!foreign) {
+		write_lock_bh(&sk->sk_callback_lock);
+		rcu_assign_sk_user_data(sk, NULL);
+		write_unlock_bh(&sk->sk_callback_lock);
+	}
+err_free:
+	kfree_rcu(kb, rcu);
+	return err;
+}
+
+/* The socket is dead; the last that TCP does about a ULP. May be in softirq. */
+static void release(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (kb->tls->release)
+		kb->tls->release(sk);
+	module_put(kb->tls->owner);
+	rcu_assign_sk_user_data(sk, NULL);
+	memzero_explicit(&kb->tx, sizeof(kb->tx));
+	memzero_explicit(&kb->rx, sizeof(kb->rx));
+	kfree_rcu(kb, rcu);
+}
+
+static void update(struct sock *sk, struct proto *p,
+		   void (*write_space)(struct sock *sk))
+{
+	kb_sock(sk)->tls->update(sk, p, write_space);
+}
+
+int kb_ulp_get_info(struct sock *sk, struct sk_buff *skb, bool net_admin)
+{
+	const struct kb_sock *kb;
+	int err = 0;
+
+	rcu_read_lock();
+	kb = rcu_dereference_sk_user_data(sk);
+	if (kb)
+		err = kb_tls_get_info(kb->tls, sk, skb, net_admin);
+	rcu_read_unlock();
+	return err;
+}
+
+size_t kb_ulp_get_info_size(const struct sock *sk, bool net_admin)
+{
+	const struct kb_sock *kb;
+	size_t size = 0;
+
+	rcu_read_lock();
+	kb = rcu_dereference_sk_user_data(sk);
+	if (kb)
+		size = kb_tls_get_info_size(kb->tls, sk, net_admin);
+	rcu_read_unlock();
+	return size;
+}
+
+static struct tcp_ulp_ops ulp __read_mostly = {
+	.name		= KEYBLOB_ULP_NAME,
+	.owner		= THIS_MODULE,
+	.init		= attach,
+	.update		= update,
+	.release	= release,
+	.get_info	= kb_get_info,
+	.get_info_size	= kb_get_info_size,
+};
+
+int __init kb_ulp_init(void)
+{
+	return tcp_register_ulp(&ulp);
+}
+
+void kb_ulp_exit(void)
+{
+	tcp_unregister_ulp(&ulp);
+}
