@@ -61,7 +61,7 @@ int kb_blob_from_key(const struct keyblob_key *key, struct kb_sealed *sealed)
 	memset(sealed, 0, sizeof(*sealed));
 	if (key->direction != KEYBLOB_DIR_TX && key->direction != KEYBLOB_DIR_RX)
 		return -EINVAL;
-	if (key->reserved)
+	if (key->role > KEYBLOB_ROLE_SERVER || key->reserved)
 		return -EINVAL;
 	suite = kb_suite_find(key->tls_version, key->cipher);
 	if (!suite)
@@ -90,6 +90,7 @@ int kb_blob_from_key(const struct keyblob_key *key, struct kb_sealed *sealed)
 	sealed->tls_version = key->tls_version;
 	sealed->cipher = key->cipher;
 	sealed->secret_len = key->secret_len;
+	sealed->role = key->role;
 	memcpy(sealed->secret, key->secret, sizeof(sealed->secret));
 	memcpy(sealed->key, key->key, sizeof(sealed->key));
 	memcpy(sealed->iv, key->iv, sizeof(sealed->iv));

@@ -25,7 +25,8 @@ struct kb_sealed {
 	u8 secret[KEYBLOB_SECRET_MAX];
 	u8 key[KEYBLOB_KEY_MAX];
 	u8 iv[KEYBLOB_IV_SIZE];
-	u8 reserved[16];
+	u16 role;
+	u8 reserved[14];
 };
 
 /* Where in a blob the decoy stands, for kTLS to read it there. */

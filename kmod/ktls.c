@@ -11,7 +11,9 @@
  * Locks, in this order: kb_sock.import, kTLS's tx_lock (keeps out senders), kTLS's
  * reader mark (keeps out readers), the socket lock. kTLS's setsockopt takes and
  * drops the socket lock; until it is ours again, calls of other threads reach kTLS
- * directly. Hence what they could read there is moved out of the way meanwhile.
+ * directly, and some may act only later. Hence a direction that has its key is locked
+ * against kTLS's own options (lock_direction()), and where that cannot be, for the
+ * time that kTLS compares the two directions, its IV is moved out of the way.
  */
 #include <crypto/aead.h>
 #include <linux/netdevice.h>
@@ -21,6 +23,7 @@
 
 #include "compat.h"
 #include "ktls.h"
+#include "record.h"
 #include "ulp.h"
 
 /*
@@ -158,6 +161,37 @@ static int may_install(struct sock *sk, u16 direction, u64 position)
 	return 0;
 }
 
+static struct tls_crypto_info *crypto_info(struct tls_context *ctx, u16 direction)
+{
+	return direction == KEYBLOB_DIR_TX ? &ctx->crypto_send.info : &ctx->crypto_recv.info;
+}
+
+/*
+ * kTLS's getsockopt reports the live IV beside the decoy, and its setsockopt may set
+ * another key: for no cipher that it does not know. What encrypts and decrypts goes by
+ * prot_info.
+ */
+static void lock_direction(struct tls_context *ctx, u16 direction)
+{
+	crypto_info(ctx, direction)->cipher_type = U16_MAX;
+}
+
+/* A direction that has its key, while kTLS sets up the other. Under the socket lock. */
+static void put_aside(struct tls_context *ctx, u16 direction, u8 *nonce)
+{
+	struct cipher_context *cc = cipher_context(ctx, direction);
+
+	memcpy(nonce, cc->iv, KB_NONCE_SIZE);
+	memset(cc->iv, 0, KB_NONCE_SIZE);
+	crypto_info(ctx, direction)->cipher_type = ctx->prot_info.cipher_type;
+}
+
+static void put_back(struct tls_context *ctx, u16 direction, const u8 *nonce)
+{
+	memcpy(cipher_context(ctx, direction)->iv, nonce, KB_NONCE_SIZE);
+	lock_direction(ctx, direction);
+}
+
 /* Puts the key in place. Under tx_lock and the socket lock; cannot fail. */
 static void commit(struct tls_context *ctx, u16 direction, struct kb_ktls_key *key)
 {
@@ -169,6 +203,7 @@ static void commit(struct tls_context *ctx, u16 direction, struct kb_ktls_key *k
 		swap(tls_sw_ctx_rx(ctx)->aead_recv, key->aead);
 	memcpy(cc->iv, key->nonce, sizeof(key->nonce));
 	put_unaligned_be64(key->rec_seq, cc->rec_seq);
+	lock_direction(ctx, direction);
 }
 
 /*
@@ -187,8 +222,8 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	const struct proto *ktls = kb_ulp_base(sk);
 	struct tls_context *ctx = tls_get_ctx(sk);
 	struct tls_sw_context_rx *rx = NULL;
-	u8 nonce[KB_NONCE_SIZE] = {};
-	bool spoiled = false;
+	bool both = false, spoiled = false;
+	u8 nonce[KB_NONCE_SIZE];
 	int err;
 
 	err = mutex_lock_interruptible(&ctx->tx_lock);
@@ -207,12 +242,9 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 			rx = tls_sw_ctx_rx(ctx);
 			err = readers_stop(rx);
 		}
-		if (!err) {
-			struct cipher_context *cc = cipher_context(ctx, other);
-
-			memcpy(nonce, cc->iv, sizeof(nonce));
-			memset(cc->iv, 0, sizeof(nonce));
-		}
+		both = !err;
+		if (both)
+			put_aside(ctx, other, nonce);
 	}
 	release_sock(sk);
 	if (err)
@@ -232,8 +264,8 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		else
 			commit(ctx, direction, key);
 	}
-	if (is_sw(ctx, other))
-		memcpy(cipher_context(ctx, other)->iv, nonce, sizeof(nonce));
+	if (both)
+		put_back(ctx, other, nonce);
 	if (rx)
 		readers_resume(rx);
 	release_sock(sk);
@@ -258,4 +290,80 @@ u64 kb_ktls_rec_seq(const struct sock *sk, u16 direction)
 	if (!is_sw(ctx, direction))
 		return 0;
 	return get_unaligned_be64(cipher_context(ctx, direction)->rec_seq);
+}
+
+/* kb_ktls_is_sw() - does kTLS carry this direction, in software? */
+bool kb_ktls_is_sw(const struct sock *sk, u16 direction)
+{
+	return is_sw(tls_get_ctx(sk), direction);
+}
+
+/*
+ * kb_ktls_rekey() - replace the key of a direction that has one
+ *
+ * Under the socket lock; for TX also with all senders shut out. What the crypto API
+ * still encrypts under the old transform is waited for, as kTLS's
+ * tls_encrypt_async_wait() does. Cannot fail.
+ */
+void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key)
+{
+	struct tls_context *ctx = tls_get_ctx(sk);
+
+	if (direction == KEYBLOB_DIR_TX) {
+		struct tls_sw_context_tx *tx = tls_sw_ctx_tx(ctx);
+
+		if (!atomic_dec_and_test(&tx->encrypt_pending))
+			crypto_wait_req(-EINPROGRESS, &tx->async_wait);
+		atomic_inc(&tx->encrypt_pending);
+	}
+	commit(ctx, direction, key);
+}
+
+/* kb_ktls_payload_max() - plaintext bytes that kTLS puts into one record */
+size_t kb_ktls_payload_max(const struct sock *sk)
+{
+	return kb_tls_payload_max(tls_get_ctx(sk));
+}
+
+/* kb_ktls_has_record() - is a whole record there, decrypted or not? Lockless. */
+bool kb_ktls_has_record(const struct sock *sk)
+{
+	const struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
+
+	return !skb_queue_empty_lockless(&rx->rx_list) || READ_ONCE(rx->strp.msg_ready);
+}
+
+/* kb_ktls_is_stopped() - is something decrypted and not taken? Lockless. */
+bool kb_ktls_is_stopped(const struct sock *sk)
+{
+	return !skb_queue_empty_lockless(&tls_sw_ctx_rx(tls_get_ctx(sk))->rx_list);
+}
+
+/*
+ * kb_ktls_control() - the control record at which kTLS has stopped, or NULL
+ *
+ * kTLS decrypts nothing beyond a record that is not data until that is taken away.
+ * The content is @len bytes of the skb from @offset. Under the socket lock, as is
+ * kb_ktls_control_done(), which takes the record away.
+ */
+struct sk_buff *kb_ktls_control(struct sock *sk, u8 *type, int *offset, int *len)
+{
+	struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
+	struct sk_buff *skb = skb_peek(&rx->rx_list);
+
+	if (!skb)
+		return NULL;
+	*type = ((struct sk_skb_cb *)skb->cb)->tls.control;
+	*offset = strp_msg(skb)->offset;
+	*len = strp_msg(skb)->full_len;
+	return *type == KB_TYPE_DATA ? NULL : skb;
+}
+
+void kb_ktls_control_done(struct sock *sk, struct sk_buff *skb)
+{
+	struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
+
+	__skb_unlink(skb, &rx->rx_list);
+	kfree_skb(skb);
+	kb_tls_control_done(sk, rx);
 }

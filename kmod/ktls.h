@@ -32,5 +32,13 @@ bool kb_ktls_offloads(struct sock *sk);
 int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		    sockptr_t decoy, u64 position);
 u64 kb_ktls_rec_seq(const struct sock *sk, u16 direction);
+bool kb_ktls_is_sw(const struct sock *sk, u16 direction);
+void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key);
+
+size_t kb_ktls_payload_max(const struct sock *sk);
+bool kb_ktls_has_record(const struct sock *sk);
+bool kb_ktls_is_stopped(const struct sock *sk);
+struct sk_buff *kb_ktls_control(struct sock *sk, u8 *type, int *offset, int *len);
+void kb_ktls_control_done(struct sock *sk, struct sk_buff *skb);
 
 #endif

@@ -23,6 +23,51 @@ u32 kb_lifetime_ms(void)
 	return clamp_t(u32, READ_ONCE(blob_lifetime_ms), 1, KB_LIFETIME_MAX_MS);
 }
 
+static ulong records_max;
+module_param(records_max, ulong, 0644);
+MODULE_PARM_DESC(records_max,
+		 "records to send under one key, if fewer than its cipher allows; 0: what the cipher allows");
+
+static uint keyupdates_in_row = 32;
+module_param(keyupdates_in_row, uint, 0644);
+MODULE_PARM_DESC(keyupdates_in_row,
+		 "KeyUpdates that a peer may send without application data between them");
+
+static uint keyupdates_per_second = 1000;
+module_param(keyupdates_per_second, uint, 0644);
+MODULE_PARM_DESC(keyupdates_per_second, "KeyUpdates that a peer may send in a second");
+
+static atomic_t keyupdates_refused = ATOMIC_INIT(0);
+
+static int get_atomic(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%u\n", atomic_read(kp->arg));
+}
+
+static const struct kernel_param_ops atomic_ops = { .get = get_atomic };
+module_param_cb(keyupdates_refused, &atomic_ops, &keyupdates_refused, 0444);
+MODULE_PARM_DESC(keyupdates_refused, "connections that were ended for too many KeyUpdates");
+
+u64 kb_records_max(void)
+{
+	return READ_ONCE(records_max);
+}
+
+u32 kb_updates_in_row(void)
+{
+	return READ_ONCE(keyupdates_in_row);
+}
+
+u32 kb_updates_per_second(void)
+{
+	return READ_ONCE(keyupdates_per_second);
+}
+
+void kb_count_updates_refused(void)
+{
+	atomic_inc(&keyupdates_refused);
+}
+
 static int __init keyblob_init(void)
 {
 	int err;

@@ -71,3 +71,15 @@ int kb_schedule_keys(const struct kb_suite *suite, const u8 *secret,
 		memzero_explicit(keys, sizeof(*keys));
 	return err;
 }
+
+/*
+ * kb_schedule_update() - the traffic secret of the next generation, section 7.2
+ *
+ * @secret and @next have suite->hash_size bytes and may be the same. Returns 0, or a
+ * negative errno with @next wiped.
+ */
+int kb_schedule_update(const struct kb_suite *suite, const u8 *secret, u8 *next)
+{
+	return kb_expand_label(suite->hash, secret, suite->hash_size, "traffic upd",
+			       next, suite->hash_size);
+}

@@ -8,5 +8,6 @@ int kb_expand_label(enum kb_hash hash, const u8 *secret, size_t secret_len,
 		    const char *label, u8 *out, size_t len);
 int kb_schedule_keys(const struct kb_suite *suite, const u8 *secret,
 		     struct kb_keys *keys);
+int kb_schedule_update(const struct kb_suite *suite, const u8 *secret, u8 *next);
 
 #endif

@@ -15,6 +15,7 @@
 #include "main.h"
 #include "schedule.h"
 #include "sockopt.h"
+#include "stream.h"
 #include "ulp.h"
 
 static u64 cookie(struct sock *sk)
@@ -154,16 +155,20 @@ static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int
 		decoy.kernel += KB_BLOB_DECOY;
 	else
 		decoy.user += KB_BLOB_DECOY;
+	/* All that sending and receiving need to know, before either begins. */
+	dir = kb_dir(kb, direction);
+	dir->generation = sealed.generation;
+	memcpy(dir->secret, sealed.secret, sizeof(dir->secret));
+	kb->suite = key.suite;
+	kb->tls_version = key.tls_version;
+	kb->role = sealed.role;
 	err = kb_ktls_install(sk, direction, &key, decoy, sealed.position);
-	if (!err) {
-		lock_sock(sk);
-		dir = kb_dir(kb, direction);
-		dir->generation = sealed.generation;
-		memcpy(dir->secret, sealed.secret, sizeof(dir->secret));
-		dir->ready = true;
-		kb->suite = key.suite;
-		kb->tls_version = key.tls_version;
-		release_sock(sk);
+	if (err) {
+		memzero_explicit(dir, sizeof(*dir));
+		if (!kb->tx.ready && !kb->rx.ready)
+			kb->suite = NULL;
+	} else {
+		WRITE_ONCE(dir->ready, true);
 	}
 	kb_ktls_key_free(&key);
 out_unlock:
@@ -194,6 +199,12 @@ static int info(struct sock *sk, char __user *optval, int __user *optlen)
 	status.cookie = cookie(sk);
 	status.tx_ready = kb->tx.ready;
 	status.rx_ready = kb->rx.ready;
+	status.role = kb->role;
+	status.tx_end = kb->tx.end;
+	status.rx_end = kb->rx.end;
+	status.tx_alert = kb->tx.alert;
+	status.rx_alert = kb->rx.alert;
+	status.rx_tickets = kb->tickets;
 	status.tx_generation = kb->tx.generation;
 	status.rx_generation = kb->rx.generation;
 	status.tx_rec_seq = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX);
@@ -202,6 +213,21 @@ static int info(struct sock *sk, char __user *optval, int __user *optlen)
 
 	if (copy_to_user(optval, &status, len) || put_user(len, optlen))
 		return -EFAULT;
+	return 0;
+}
+
+/* The int of an option that is 0 or 1. */
+static int get_flag(sockptr_t optval, unsigned int optlen, bool *flag)
+{
+	int value;
+
+	if (optlen < sizeof(value))
+		return -EINVAL;
+	if (copy_from_sockptr(&value, optval, sizeof(value)))
+		return -EFAULT;
+	if (value != 0 && value != 1)
+		return -EINVAL;
+	*flag = value;
 	return 0;
 }
 
@@ -214,6 +240,9 @@ static bool is_key_access(int level, int optname)
 int kb_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
 		  unsigned int optlen)
 {
+	bool flag;
+	int err;
+
 	if (is_key_access(level, optname))
 		return -EACCES;
 	if (level != SOL_KEYBLOB)
@@ -224,6 +253,14 @@ int kb_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
 		return import(sk, KEYBLOB_DIR_TX, optval, optlen);
 	case KEYBLOB_RX:
 		return import(sk, KEYBLOB_DIR_RX, optval, optlen);
+	case KEYBLOB_REKEY:
+		err = get_flag(optval, optlen, &flag);
+		return err ?: kb_stream_rekey(sk, flag);
+	case KEYBLOB_TRUNCATION:
+		err = get_flag(optval, optlen, &flag);
+		if (!err)
+			WRITE_ONCE(kb_sock(sk)->truncation_ok, flag);
+		return err;
 	default:
 		return -ENOPROTOOPT;
 	}

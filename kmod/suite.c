@@ -3,11 +3,18 @@
  * The cipher suites that keyblob carries, as a table: what kTLS calls them, their
  * sizes, and the hash of their key schedule. Constant data, no locking.
  */
+#include <linux/bits.h>
 #include <linux/kernel.h>
 #include <linux/random.h>
 #include <linux/string.h>
 
 #include "suite.h"
+
+/* 2^24.5 full records, rounded down, for AES-GCM. ChaCha20-Poly1305 meets the end of
+ * the sequence numbers first; far below that will do.
+ */
+#define GCM_RECORDS_MAX		23726566
+#define CHACHA_RECORDS_MAX	BIT_ULL(48)
 
 static const struct kb_suite suites[] = {
 	{
@@ -19,6 +26,7 @@ static const struct kb_suite suites[] = {
 		.iv_size = TLS_CIPHER_AES_GCM_128_IV_SIZE,
 		.hash_size = 32,
 		.hash = KB_SHA256,
+		.records_max = GCM_RECORDS_MAX,
 	},
 	{
 		.aead = "gcm(aes)",
@@ -29,6 +37,7 @@ static const struct kb_suite suites[] = {
 		.iv_size = TLS_CIPHER_AES_GCM_256_IV_SIZE,
 		.hash_size = 48,
 		.hash = KB_SHA384,
+		.records_max = GCM_RECORDS_MAX,
 	},
 	{
 		.aead = "rfc7539(chacha20,poly1305)",
@@ -39,6 +48,7 @@ static const struct kb_suite suites[] = {
 		.iv_size = TLS_CIPHER_CHACHA20_POLY1305_IV_SIZE,
 		.hash_size = 32,
 		.hash = KB_SHA256,
+		.records_max = CHACHA_RECORDS_MAX,
 	},
 };
 

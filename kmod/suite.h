@@ -30,6 +30,7 @@ struct kb_suite {
 	u8 iv_size;
 	u8 hash_size;
 	enum kb_hash hash;	/* of the TLS 1.3 key schedule */
+	u64 records_max;	/* under one key, RFC 8446 section 5.5 */
 };
 
 /* The live keys of one direction, as the AEAD takes them. */

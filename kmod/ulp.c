@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "ktls.h"
 #include "sockopt.h"
+#include "stream.h"
 #include "ulp.h"
 
 /* kTLS has one proto per address family and state of each direction. */
@@ -25,29 +26,38 @@
 
 struct raised {
 	const struct proto *base;	/* kTLS's */
+	const struct proto_ops *base_ops;
 	struct proto prot;		/* ours above it */
+	struct proto_ops ops;
 };
 
 static struct raised protos[KB_PROTOS];
 static DEFINE_MUTEX(protos_lock);
 
-static const struct raised *raised(const struct sock *sk)
-{
-	return container_of(READ_ONCE(sk->sk_prot), struct raised, prot);
-}
-
-/* kb_ulp_base() - kTLS's struct proto under that of @sk, a keyblob socket */
-const struct proto *kb_ulp_base(const struct sock *sk)
-{
-	return raised(sk)->base;
-}
-
 static void close(struct sock *sk, long timeout)
 {
+	kb_stream_finish(sk);
 	/* The socket's reference to us may go before this function returns. */
 	__module_get(THIS_MODULE);
 	kb_ulp_base(sk)->close(sk, timeout);
 	module_put(THIS_MODULE);
+}
+
+static void override(struct raised *r, const struct sock *sk)
+{
+	r->prot.setsockopt = kb_setsockopt;
+	r->prot.getsockopt = kb_getsockopt;
+	r->prot.close = close;
+	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_TX)) {
+		r->prot.sendmsg = kb_stream_sendmsg;
+		kb_override_sendpage(&r->prot);
+		r->ops.shutdown = kb_stream_shutdown;
+	}
+	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_RX)) {
+		r->prot.recvmsg = kb_recvmsg;
+		r->ops.splice_read = kb_stream_splice_read;
+		r->ops.poll = kb_stream_poll;
+	}
 }
 
 /*
@@ -58,20 +68,24 @@ static void close(struct sock *sk, long timeout)
 void kb_ulp_raise(struct sock *sk)
 {
 	const struct proto *base = READ_ONCE(sk->sk_prot);
+	struct kb_sock *kb = kb_sock(sk);
 	struct raised *r;
 
 	mutex_lock(&protos_lock);
 	for (r = protos; r->base && r->base != base; r++)
 		;
 	if (!r->base) {
+		r->base_ops = READ_ONCE(sk->sk_socket->ops);
 		r->prot = *base;
-		r->prot.setsockopt = kb_setsockopt;
-		r->prot.getsockopt = kb_getsockopt;
-		r->prot.close = close;
+		r->ops = *r->base_ops;
+		override(r, sk);
 		r->base = base;
 	}
 	mutex_unlock(&protos_lock);
+	WRITE_ONCE(kb->base, r->base);
+	WRITE_ONCE(kb->base_ops, r->base_ops);
 	WRITE_ONCE(sk->sk_prot, &r->prot);
+	WRITE_ONCE(sk->sk_socket->ops, &r->ops);
 }
 
 /* Called with the socket lock held, as the init of every ULP. */
@@ -90,6 +104,7 @@ static int attach(struct sock *sk)
 	if (!kb)
 		return -ENOMEM;
 	mutex_init(&kb->import);
+	init_rwsem(&kb->sending);
 
 	/* kTLS's own attach takes the lock. TCP admits one ULP: of two threads that
 	 * come here at once, or one that installs another ULP, one gets EEXIST.

@@ -3,31 +3,58 @@
 #define KB_ULP_H
 
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/sockptr.h>
 #include <net/sock.h>
 
 #include "blob.h"
+#include "limit.h"
+#include "record.h"
 
 struct tcp_ulp_ops;
 
-/* One direction of a socket. Under the socket lock, once kb_sock.import allows. */
+/* One direction of a socket. Written under the socket lock. */
 struct kb_dir {
-	bool ready;			/* it has its key */
-	u32 generation;
 	u8 secret[KEYBLOB_SECRET_MAX];	/* TLS 1.3: traffic secret of generation */
+	u32 generation;
+	bool ready;			/* it has its key */
+	u8 end;				/* KEYBLOB_END_*: how the stream ended */
+	u8 alert;			/* the alert that ended it */
 };
 
 /*
- * A keyblob socket; sk_user_data points to it from attach to release. @import
- * serialises imports and is taken before kTLS's tx_lock and the socket lock.
+ * A keyblob socket; sk_user_data points to it from attach to release.
+ *
+ * Locks, outermost first: @import (one import at a time), @sending (senders share
+ * it, control records go out under it alone), kTLS's tx_lock, the socket lock.
  */
 struct kb_sock {
-	const struct tcp_ulp_ops *tls;	/* kTLS, whose module we hold */
 	const struct kb_suite *suite;	/* NULL until the first import */
 	u16 tls_version;
-	struct kb_dir tx;
+	u16 role;
+
+	/* receiving, under the socket lock */
 	struct kb_dir rx;
+	struct kb_record record;	/* the handshake message under way */
+	int rx_result;			/* of reading, once rx.end is set */
+	bool truncation_ok;
+	u32 tickets;
+	struct kb_limit updates;	/* how many KeyUpdates may still come */
+
+	/* sending */
+	struct kb_dir tx;
+	struct rw_semaphore sending;
+	bool update_due;		/* the peer waits for our KeyUpdate */
+	bool closing;			/* no more data: close_notify is on its way */
+
 	struct mutex import;		/* one import at a time */
+
+	/* kTLS underneath. sk_prot is no guide to it: for a moment of each import that
+	 * is kTLS's own.
+	 */
+	const struct tcp_ulp_ops *tls;	/* whose module we hold */
+	const struct proto *base;
+	const struct proto_ops *base_ops;
 	struct rcu_head rcu;
 };
 
@@ -36,10 +63,20 @@ static inline struct kb_sock *kb_sock(const struct sock *sk)
 	return (__force struct kb_sock *)sk->sk_user_data;
 }
 
+/* kTLS's protos under those of @sk. */
+static inline const struct proto *kb_ulp_base(const struct sock *sk)
+{
+	return READ_ONCE(kb_sock(sk)->base);
+}
+
+static inline const struct proto_ops *kb_ulp_base_ops(const struct sock *sk)
+{
+	return READ_ONCE(kb_sock(sk)->base_ops);
+}
+
 int kb_ulp_init(void);
 void kb_ulp_exit(void);
 
 void kb_ulp_raise(struct sock *sk);
-const struct proto *kb_ulp_base(const struct sock *sk);
 
 #endif

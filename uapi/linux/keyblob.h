@@ -24,6 +24,21 @@
  *	EACCES		SOL_TLS key access (TLS_TX, TLS_RX) on a keyblob socket
  *	EINVAL		malformed, or a blob for the other direction
  *	ENOTCONN	the socket is not (or no longer) connected
+ *
+ * With its keys, the socket is an ordinary one: read(2), write(2), sendfile(2),
+ * splice(2), poll(2) and io_uring carry application data. Session tickets are
+ * consumed, KeyUpdates obeyed and answered, close_notify is sent by shutdown(2) and
+ * close(2). Receiving ends with
+ *
+ *	0		the peer sent close_notify
+ *	ECONNRESET	TCP ended without close_notify: the stream may be truncated.
+ *			KEYBLOB_TRUNCATION makes that a 0
+ *	ECONNABORTED	the peer sent a fatal alert
+ *	EPROTO		the peer broke the protocol and was sent a fatal alert
+ *	EBADMSG		a record was not authentic; the peer was sent an alert
+ *
+ * and stays there; KEYBLOB_INFO names the alert. Sending ends with EPIPE after a
+ * fatal alert, and with EKEYEXPIRED where a TLS 1.2 key has reached its limit.
  */
 #ifndef _UAPI_LINUX_KEYBLOB_H
 #define _UAPI_LINUX_KEYBLOB_H
@@ -41,10 +56,17 @@
 #define KEYBLOB_TX		2	/* setsockopt: import a blob to send with */
 #define KEYBLOB_RX		3	/* setsockopt: import a blob to receive with */
 #define KEYBLOB_INFO		4	/* getsockopt: struct keyblob_status */
+#define KEYBLOB_REKEY		5	/* setsockopt: int, 1 asks the peer to do so, too */
+#define KEYBLOB_TRUNCATION	6	/* setsockopt: int, 1: the end of TCP is an end */
 
 /* Directions, as seen from the socket. */
 #define KEYBLOB_DIR_TX		1
 #define KEYBLOB_DIR_RX		2
+
+/* This side's part in the handshake. It decides which messages may still come. */
+#define KEYBLOB_ROLE_UNKNOWN	0
+#define KEYBLOB_ROLE_CLIENT	1
+#define KEYBLOB_ROLE_SERVER	2
 
 /* Sizes of what struct keyblob_key carries, in bytes. */
 #define KEYBLOB_SECRET_MAX	48	/* a traffic secret, SHA-384 */
@@ -78,7 +100,8 @@ struct keyblob_key {
 	__u8 secret[KEYBLOB_SECRET_MAX];
 	__u8 key[KEYBLOB_KEY_MAX];
 	__u8 iv[KEYBLOB_IV_SIZE];
-	__u32 reserved;		/* zero */
+	__u16 role;		/* KEYBLOB_ROLE_* */
+	__u16 reserved;		/* zero */
 };
 
 /*
@@ -100,6 +123,7 @@ struct keyblob_head {
 #define KEYBLOB_END_CLOSE_NOTIFY 1	/* close_notify, RFC 8446 section 6.1 */
 #define KEYBLOB_END_ALERT	2	/* a fatal alert; its number is in *_alert */
 #define KEYBLOB_END_TRUNCATED	3	/* TCP ended without close_notify */
+#define KEYBLOB_END_ABORTED	4	/* the peer broke the protocol; see tx_alert */
 
 /*
  * State of a keyblob socket; holds no secret. The kernel fills in as much as
@@ -113,15 +137,17 @@ struct keyblob_status {
 	__u64 cookie;		/* SO_COOKIE of the socket */
 	__u8 tx_ready;		/* 1: the direction has its key */
 	__u8 rx_ready;
-	__u8 tx_end;		/* KEYBLOB_END_* */
-	__u8 rx_end;
+	__u8 tx_end;		/* KEYBLOB_END_*, what this side did */
+	__u8 rx_end;		/* what the peer did */
 	__u8 tx_alert;		/* AlertDescription, RFC 8446 section 6 */
 	__u8 rx_alert;
-	__u16 reserved;
+	__u16 role;		/* KEYBLOB_ROLE_* */
 	__u32 tx_generation;
 	__u32 rx_generation;
 	__u64 tx_rec_seq;	/* records sent under this generation's key */
 	__u64 rx_rec_seq;	/* records received under this generation's key */
+	__u32 rx_tickets;	/* session tickets consumed */
+	__u32 reserved;
 };
 
 #endif /* _UAPI_LINUX_KEYBLOB_H */

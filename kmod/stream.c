@@ -1,0 +1,647 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A keyblob socket as an ordinary socket: what stands between read(), write() and
+ * poll() and kTLS's idea of them, so that no program needs to know of TLS.
+ *
+ * Receiving. kTLS stops at a record that is not data and keeps it until it is taken
+ * away. It is looked at, acted on and taken away under the socket lock in one go
+ * (control()), by whichever reader meets it first; then reading goes on.
+ *
+ * Sending. Senders share kb_sock.sending. Who sends a control record holds it alone:
+ * between a KeyUpdate and the change of keys no data may go out. A reader never waits
+ * for senders: it leaves the answer to a KeyUpdate to the last of them (update_due).
+ */
+#include <linux/net.h>
+#include <linux/sched/signal.h>
+#include <linux/splice.h>
+#include <linux/uio.h>
+#include <net/tcp.h>
+#include <net/tls.h>
+
+#include "compat.h"
+#include "ktls.h"
+#include "main.h"
+#include "record.h"
+#include "schedule.h"
+#include "stream.h"
+#include "ulp.h"
+
+/* ---- sending ---- */
+
+/*
+ * Sends one control record. Under kb_sock.sending alone. Never waits: room in the send
+ * buffer is made by lifting its bounds for the few bytes it takes.
+ */
+static int send_control(struct sock *sk, u8 type, const void *data, size_t len)
+{
+	char control[CMSG_SPACE(sizeof(u8))] __aligned(__alignof__(struct cmsghdr)) = {};
+	struct msghdr msg = {
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL,
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	struct kvec vec = { .iov_base = (void *)data, .iov_len = len };
+	u32 notsent_lowat;
+	int sndbuf, ret;
+
+	cmsg->cmsg_level = SOL_TLS;
+	cmsg->cmsg_type = TLS_SET_RECORD_TYPE;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(u8));
+	*(u8 *)CMSG_DATA(cmsg) = type;
+	iov_iter_kvec(&msg.msg_iter, ITER_SOURCE, &vec, 1, len);
+
+	lock_sock(sk);
+	sndbuf = sk->sk_sndbuf;
+	notsent_lowat = tcp_sk(sk)->notsent_lowat;
+	WRITE_ONCE(sk->sk_sndbuf, INT_MAX);
+	WRITE_ONCE(tcp_sk(sk)->notsent_lowat, UINT_MAX);
+	release_sock(sk);
+
+	ret = kb_ulp_base(sk)->sendmsg(sk, &msg, len);
+
+	lock_sock(sk);
+	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
+	WRITE_ONCE(tcp_sk(sk)->notsent_lowat, notsent_lowat);
+	release_sock(sk);
+	return ret < 0 ? ret : 0;
+}
+
+static void send_alert(struct sock *sk, u8 level, u8 description)
+{
+	const u8 alert[] = { level, description };
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (!kb->tx.ready || kb->tx.end)
+		return;
+	send_control(sk, KB_TYPE_ALERT, alert, sizeof(alert));
+	lock_sock(sk);
+	kb->tx.end = description == KB_CLOSE_NOTIFY ? KEYBLOB_END_CLOSE_NOTIFY :
+						      KEYBLOB_END_ALERT;
+	kb->tx.alert = description;
+	release_sock(sk);
+}
+
+/* The key that follows the one of @dir; the secret it stands for goes to @secret. */
+static int next_key(const struct kb_sock *kb, const struct kb_dir *dir, u8 *secret,
+		    struct kb_ktls_key *key)
+{
+	struct kb_keys keys;
+	int err;
+
+	err = kb_schedule_update(kb->suite, dir->secret, secret);
+	if (err)
+		return err;
+	err = kb_schedule_keys(kb->suite, secret, &keys);
+	if (!err)
+		err = kb_ktls_key_init(key, kb->suite, kb->tls_version, &keys, 0);
+	memzero_explicit(&keys, sizeof(keys));
+	if (err)
+		memzero_explicit(secret, KEYBLOB_SECRET_MAX);
+	return err;
+}
+
+/* Puts in place what next_key() made. Under the socket lock. */
+static void turn(struct sock *sk, u16 direction, struct kb_dir *dir, u8 *secret,
+		 struct kb_ktls_key *key)
+{
+	kb_ktls_rekey(sk, direction, key);
+	memcpy(dir->secret, secret, sizeof(dir->secret));
+	dir->generation++;
+	memzero_explicit(secret, KEYBLOB_SECRET_MAX);
+}
+
+/* KeyUpdate (RFC 8446 section 4.6.3), then the next key. Under kb_sock.sending alone. */
+static int send_update(struct sock *sk, bool request)
+{
+	const u8 update[] = { KB_HS_KEY_UPDATE, 0, 0, 1, request };
+	struct kb_sock *kb = kb_sock(sk);
+	u8 secret[KEYBLOB_SECRET_MAX] = {};
+	struct kb_ktls_key key;
+	int err;
+
+	if (kb->tx.end)
+		return -EPIPE;
+	lock_sock(sk);
+	err = next_key(kb, &kb->tx, secret, &key);
+	release_sock(sk);
+	if (err)
+		return err;
+
+	err = send_control(sk, KB_TYPE_HANDSHAKE, update, sizeof(update));
+	if (!err) {
+		lock_sock(sk);
+		turn(sk, KEYBLOB_DIR_TX, &kb->tx, secret, &key);
+		WRITE_ONCE(kb->update_due, false);
+		release_sock(sk);
+	}
+	memzero_explicit(secret, sizeof(secret));
+	kb_ktls_key_free(&key);
+	return err;
+}
+
+/*
+ * Answers a KeyUpdate if nobody is sending; the last sender does it otherwise, or the
+ * next if the peer lets the send buffer fill: answers must not pile up in there.
+ */
+static void answer_update(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (!kb->tx.ready || !down_write_trylock(&kb->sending))
+		return;
+	if (kb->update_due && sk_stream_memory_free(sk))
+		send_update(sk, false);
+	up_write(&kb->sending);
+}
+
+static u64 records_left(const struct sock *sk, const struct kb_sock *kb)
+{
+	const u64 sent = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX);
+	const u64 max = min_not_zero(kb->suite->records_max, kb_records_max());
+
+	return sent < max ? max - sent : 0;
+}
+
+/*
+ * kb_stream_send_begin() - admit a sender, who leaves by kb_stream_send_end()
+ *
+ * *@max: how many bytes it may send before it has to come again. Returns 0, -EPIPE
+ * (the stream has ended), -EKEYEXPIRED (TLS 1.2, at the limit), -EINTR, or why the
+ * KeyUpdate that was due could not be sent.
+ */
+int kb_stream_send_begin(struct sock *sk, size_t *max)
+{
+	struct kb_sock *kb = kb_sock(sk);
+	u64 left;
+	int err;
+
+	for (;;) {
+		down_read(&kb->sending);
+		if (unlikely(kb->tx.end || kb->closing)) {
+			err = -EPIPE;
+			break;
+		}
+		left = records_left(sk, kb);
+		if (likely(left && !kb->update_due)) {
+			*max = min_t(u64, left * kb_ktls_payload_max(sk), INT_MAX);
+			return 0;
+		}
+		if (kb->tls_version == TLS_1_2_VERSION) {
+			err = -EKEYEXPIRED;
+			break;
+		}
+		up_read(&kb->sending);
+
+		if (down_write_killable(&kb->sending))
+			return -EINTR;
+		err = 0;
+		if (kb->update_due || !records_left(sk, kb))
+			err = send_update(sk, false);
+		up_write(&kb->sending);
+		if (err)
+			return err;
+	}
+	up_read(&kb->sending);
+	return err;
+}
+
+void kb_stream_send_end(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	up_read(&kb->sending);
+	if (unlikely(kb->update_due))
+		answer_update(sk);
+}
+
+/* Control records are the module's to send. */
+static int check_cmsg(struct msghdr *msg)
+{
+	struct cmsghdr *cmsg;
+
+	for_each_cmsghdr(cmsg, msg) {
+		if (!CMSG_OK(msg, cmsg))
+			return -EINVAL;
+		if (cmsg->cmsg_level == SOL_TLS && cmsg->cmsg_type == TLS_SET_RECORD_TYPE &&
+		    (cmsg->cmsg_len < CMSG_LEN(sizeof(u8)) ||
+		     *(u8 *)CMSG_DATA(cmsg) != KB_TYPE_DATA))
+			return -EACCES;
+	}
+	return 0;
+}
+
+int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
+{
+	const struct proto *base = kb_ulp_base(sk);
+	int done = 0, ret;
+	size_t max, rest;
+
+	if (unlikely(msg->msg_controllen)) {
+		ret = check_cmsg(msg);
+		if (ret)
+			return ret;
+	}
+	for (;;) {
+		ret = kb_stream_send_begin(sk, &max);
+		if (unlikely(ret))
+			return done ?: sk_stream_error(sk, msg->msg_flags, ret);
+		if (likely(size <= max)) {
+			ret = base->sendmsg(sk, msg, size);
+			kb_stream_send_end(sk);
+			break;
+		}
+		/* A part now, as much as this key may still encrypt. */
+		rest = size - max;
+		iov_iter_truncate(&msg->msg_iter, max);
+		ret = base->sendmsg(sk, msg, max);
+		kb_stream_send_end(sk);
+		iov_iter_reexpand(&msg->msg_iter, msg_data_left(msg) + rest);
+		if (ret <= 0)
+			break;
+		done += ret;
+		size -= ret;
+	}
+	if (!done)
+		return ret;
+	return done + max(ret, 0);
+}
+
+/*
+ * kb_stream_rekey() - KEYBLOB_REKEY: send a KeyUpdate now
+ *
+ * @request asks the peer to do the same.
+ */
+int kb_stream_rekey(struct sock *sk, bool request)
+{
+	struct kb_sock *kb = kb_sock(sk);
+	int err;
+
+	if (!kb->tx.ready)
+		return -EINVAL;
+	if (kb->tls_version != TLS_1_3_VERSION)
+		return -EOPNOTSUPP;
+	if (down_write_killable(&kb->sending))
+		return -EINTR;
+	err = send_update(sk, request);
+	up_write(&kb->sending);
+	return err;
+}
+
+/*
+ * Turns senders away, those that wait for room included, and takes kb_sock.sending
+ * for good: what is sent after that are last words. Returns 0 or -EINTR.
+ */
+static int stop_senders(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+	int err;
+
+	WRITE_ONCE(kb->closing, true);
+	if (down_write_trylock(&kb->sending))
+		return 0;
+	/* They go by the shutdown mark, without which nothing can be sent: on loan. */
+	lock_sock(sk);
+	sk->sk_shutdown |= SEND_SHUTDOWN;
+	sk->sk_state_change(sk);
+	release_sock(sk);
+	err = down_write_killable(&kb->sending);
+	lock_sock(sk);
+	sk->sk_shutdown &= ~SEND_SHUTDOWN;
+	release_sock(sk);
+	return err;
+}
+
+/* The last words of this side: close_notify or a fatal alert. */
+static void send_last_alert(struct sock *sk, u8 level, u8 description)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (!kb->tx.ready || kb->tx.end || stop_senders(sk))
+		return;
+	send_alert(sk, level, description);
+	up_write(&kb->sending);
+}
+
+/* ---- receiving ---- */
+
+/* Nothing more will be read: everybody who waits for it has to know. */
+static void end_rx(struct sock *sk, u8 end, u8 alert, int result)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	lock_sock(sk);
+	if (!kb->rx.end) {
+		kb->rx.alert = alert;
+		kb->rx_result = result;
+		/* Pairs with ended(): the result goes first. */
+		smp_store_release(&kb->rx.end, end);
+		sk->sk_shutdown |= RCV_SHUTDOWN;
+		sk->sk_state_change(sk);
+	}
+	release_sock(sk);
+}
+
+static bool ended(const struct kb_sock *kb)
+{
+	/* Pairs with end_rx(): the result is there. */
+	return smp_load_acquire(&kb->rx.end);
+}
+
+/* The peer broke the rules: tell it, and have done. */
+static int abort_stream(struct sock *sk, u8 alert, int result)
+{
+	/* What kTLS leaves on the socket when it cannot decrypt keeps it from sending. */
+	sock_error(sk);
+	end_rx(sk, KEYBLOB_END_ABORTED, 0, result);
+	send_last_alert(sk, KB_LEVEL_FATAL, alert);
+	kb_ulp_base_ops(sk)->shutdown(sk->sk_socket, SHUT_WR);
+	return result;
+}
+
+/* Reads a control record. Under the socket lock. */
+static void parse(struct sock *sk, struct kb_parse *p, const struct sk_buff *skb, u8 type,
+		  int offset, int len)
+{
+	const struct kb_sock *kb = kb_sock(sk);
+	u8 part[64];
+	int n;
+
+	kb_record_begin(p, &kb->record, kb->tls_version, kb->role, type);
+	for (; len > 0; offset += n, len -= n) {
+		n = min_t(int, len, sizeof(part));
+		if (skb_copy_bits(skb, offset, part, n))
+			break;
+		kb_record_feed(p, part, n);
+	}
+	kb_record_end(p);
+}
+
+/* May the peer go on like this? Under the socket lock. */
+static bool is_too_much(struct kb_sock *kb, const struct kb_parse *p)
+{
+	/* A ticket costs no more than data does. */
+	if (p->event.kind != KB_EVENT_KEY_UPDATE &&
+	    (p->event.kind != KB_EVENT_NONE || p->type != KB_TYPE_ALERT))
+		return false;
+	return kb_limit_exceeded(&kb->updates, kb_updates_in_row(), kb_updates_per_second());
+}
+
+/*
+ * Acts on the control record that kTLS has stopped at, if another reader has not done
+ * so. Returns 0, or a negative errno with the record still there.
+ */
+static int control(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+	u8 secret[KEYBLOB_SECRET_MAX] = {};
+	struct kb_ktls_key key;
+	struct sk_buff *skb;
+	struct kb_parse p;
+	int offset, len, err;
+	u8 type;
+
+	lock_sock(sk);
+	skb = kb_ktls_control(sk, &type, &offset, &len);
+	if (!skb) {
+		release_sock(sk);
+		return 0;
+	}
+	parse(sk, &p, skb, type, offset, len);
+	if (is_too_much(kb, &p)) {
+		p.event.kind = KB_EVENT_ABORT;
+		p.event.alert = KB_UNEXPECTED_MESSAGE;
+		kb_count_updates_refused();
+	}
+	if (p.event.kind == KB_EVENT_KEY_UPDATE) {
+		err = next_key(kb, &kb->rx, secret, &key);
+		if (err) {
+			release_sock(sk);
+			return err;
+		}
+		turn(sk, KEYBLOB_DIR_RX, &kb->rx, secret, &key);
+		kb_ktls_key_free(&key);
+		if (p.event.requested)
+			WRITE_ONCE(kb->update_due, true);
+	}
+	kb->record = p.at;
+	kb->tickets += p.event.ticket;
+	kb_ktls_control_done(sk, skb);
+	release_sock(sk);
+
+	switch (p.event.kind) {
+	case KB_EVENT_NONE:
+		break;
+	case KB_EVENT_KEY_UPDATE:
+		if (p.event.requested)
+			answer_update(sk);
+		break;
+	case KB_EVENT_CLOSED:
+		end_rx(sk, KEYBLOB_END_CLOSE_NOTIFY, 0, 0);
+		break;
+	case KB_EVENT_ALERT:
+		WRITE_ONCE(kb->closing, true);
+		end_rx(sk, KEYBLOB_END_ALERT, p.event.alert, -ECONNABORTED);
+		break;
+	case KB_EVENT_ABORT:
+		abort_stream(sk, p.event.alert, -EPROTO);
+		break;
+	}
+	return 0;
+}
+
+/*
+ * kTLS has no more: because the peer's TCP has ended, or this side's user wants no
+ * more, or (in splice) because a record was empty. Returns 1 to go on reading, or the
+ * result.
+ */
+static int end_of_tcp(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (!sock_flag(sk, SOCK_DONE))
+		return !(READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
+	if (kb_ktls_has_record(sk))
+		return 1;
+	end_rx(sk, KEYBLOB_END_TRUNCATED, 0, READ_ONCE(kb->truncation_ok) ? 0 : -ECONNRESET);
+	return kb->rx_result;
+}
+
+/*
+ * What to make of kTLS's @ret, which is no data. Returns 1 to go on reading, or the
+ * result.
+ */
+static int resume(struct sock *sk, int ret)
+{
+	int err;
+
+	switch (ret) {
+	case 0:
+		return end_of_tcp(sk);
+	case -EIO:		/* a control record, to recvmsg() */
+	case -EINVAL:		/* a control record, to splice_read() */
+	case -EKEYEXPIRED:	/* one with a KeyUpdate is still there */
+		err = control(sk);
+		if (err)
+			return err;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+		return 1;
+	case -EBADMSG:
+		return abort_stream(sk, KB_BAD_RECORD_MAC, ret);
+	case -EMSGSIZE:
+		return abort_stream(sk, KB_RECORD_OVERFLOW, ret);
+	default:
+		return ret;
+	}
+}
+
+static void data_came(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (unlikely(kb->updates.in_row))
+		kb_limit_data(&kb->updates);
+}
+
+/*
+ * kb_stream_recvmsg() - recvmsg() of application data
+ *
+ * kTLS is given no room for control messages and so stops at control records. A read
+ * that one of them cuts short goes on behind it: short must mean that no more is
+ * there (epoll(7), edge-triggered).
+ */
+int kb_stream_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+{
+	const struct proto *base = kb_ulp_base(sk);
+	const size_t control_len = msg->msg_controllen;
+	const struct kb_sock *kb = kb_sock(sk);
+	int copied = 0, ret;
+
+	if (unlikely(!len || flags & MSG_ERRQUEUE))
+		return kb_base_recvmsg(base, sk, msg, len, flags);
+
+	msg->msg_controllen = 0;
+	for (;;) {
+		if (unlikely(ended(kb))) {
+			ret = kb->rx_result;
+			break;
+		}
+		ret = kb_base_recvmsg(base, sk, msg, len, flags);
+		if (likely(ret > 0)) {
+			if (unlikely(kb_record_is_partial(&kb->record))) {
+				/* RFC 8446 section 5.1: not between its parts. */
+				ret = abort_stream(sk, KB_UNEXPECTED_MESSAGE, -EPROTO);
+				break;
+			}
+			data_came(sk);
+			copied += ret;
+			len -= ret;
+			if (likely(!len) || flags & MSG_PEEK || !kb_ktls_is_stopped(sk))
+				break;
+			if (!(flags & MSG_WAITALL))
+				flags |= MSG_DONTWAIT;
+			ret = -EIO;
+		}
+		ret = resume(sk, ret);
+		if (ret <= 0)
+			break;
+	}
+	msg->msg_flags &= ~MSG_CTRUNC;
+	msg->msg_controllen = control_len;
+	if (!copied)
+		return ret;
+	if (unlikely(control_len)) {
+		const u8 type = KB_TYPE_DATA;
+
+		put_cmsg(msg, SOL_TLS, TLS_GET_RECORD_TYPE, sizeof(type), (void *)&type);
+	}
+	return copied;
+}
+
+ssize_t kb_stream_splice_read(struct socket *sock, loff_t *ppos,
+			      struct pipe_inode_info *pipe, size_t len, unsigned int flags)
+{
+	struct sock *sk = sock->sk;
+	const struct proto_ops *base = kb_ulp_base_ops(sk);
+	const struct kb_sock *kb = kb_sock(sk);
+	ssize_t ret;
+
+	if (sock->file && sock->file->f_flags & O_NONBLOCK)
+		flags |= SPLICE_F_NONBLOCK;
+	do {
+		if (ended(kb))
+			return kb->rx_result;
+		ret = base->splice_read(sock, ppos, pipe, len, flags);
+		if (ret > 0) {
+			data_came(sk);
+			return ret;
+		}
+		if (!len || (ret == -EINVAL && !kb_ktls_is_stopped(sk)))
+			return ret;
+		ret = resume(sk, ret);
+	} while (ret > 0);
+	return ret;
+}
+
+/*
+ * kb_stream_poll() - readable is a socket with a whole record, not with a part of one
+ *
+ * TCP's poll knows only of bytes, and kTLS's hides a KeyUpdate that nobody has read.
+ */
+__poll_t kb_stream_poll(struct file *file, struct socket *sock,
+			struct poll_table_struct *wait)
+{
+	const __poll_t in = EPOLLIN | EPOLLRDNORM;
+	struct sock *sk = sock->sk;
+	__poll_t mask = kb_ulp_base_ops(sk)->poll(file, sock, wait);
+
+	if (!kb_ktls_is_sw(sk, KEYBLOB_DIR_RX) || READ_ONCE(sk->sk_err) ||
+	    READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
+		return mask;
+	return kb_ktls_has_record(sk) ? mask | in : mask & ~in;
+}
+
+/* ---- the end ---- */
+
+int kb_stream_shutdown(struct socket *sock, int how)
+{
+	if (how == SHUT_WR || how == SHUT_RDWR)
+		send_last_alert(sock->sk, KB_LEVEL_WARNING, KB_CLOSE_NOTIFY);
+	return kb_ulp_base_ops(sock->sk)->shutdown(sock, how);
+}
+
+/* Makes kTLS decrypt the next record, if it is there: is it a control record? */
+static bool is_at_control(struct sock *sk)
+{
+	u8 byte;
+	struct kvec vec = { .iov_base = &byte, .iov_len = sizeof(byte) };
+	struct msghdr msg = {};
+
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &vec, 1, sizeof(byte));
+	return kb_base_recvmsg(kb_ulp_base(sk), sk, &msg, sizeof(byte),
+			       MSG_PEEK | MSG_DONTWAIT) == -EIO;
+}
+
+/*
+ * kb_stream_finish() - what is due before close()
+ *
+ * Control records that nobody has read are looked at: left in the queue they would
+ * make TCP reset the connection, as unread data does. Then close_notify, unless the
+ * user asked for a reset. Waits for nothing.
+ */
+void kb_stream_finish(struct sock *sk)
+{
+	const struct kb_sock *kb = kb_sock(sk);
+	int rounds = 64;
+
+	while (kb->rx.ready && !ended(kb) && rounds--) {
+		if (!is_at_control(sk) || control(sk))
+			break;
+	}
+	if (kb->closing || !((TCPF_ESTABLISHED | TCPF_CLOSE_WAIT) & (1 << sk->sk_state)) ||
+	    (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime))
+		return;
+	send_last_alert(sk, KB_LEVEL_WARNING, KB_CLOSE_NOTIFY);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KB_STREAM_H
+#define KB_STREAM_H
+
+#include <linux/net.h>
+#include <net/sock.h>
+
+struct pipe_inode_info;
+struct poll_table_struct;
+
+/* struct proto; recvmsg and sendpage, which differ between kernels: compat.h */
+int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
+int kb_stream_send_begin(struct sock *sk, size_t *max);
+void kb_stream_send_end(struct sock *sk);
+
+/* struct proto_ops */
+ssize_t kb_stream_splice_read(struct socket *sock, loff_t *ppos,
+			      struct pipe_inode_info *pipe, size_t len, unsigned int flags);
+__poll_t kb_stream_poll(struct file *file, struct socket *sock,
+			struct poll_table_struct *wait);
+int kb_stream_shutdown(struct socket *sock, int how);
+
+/* for close() and the options */
+void kb_stream_finish(struct sock *sk);
+int kb_stream_rekey(struct sock *sk, bool request);
+
+#endif
