@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One handshake: OpenSSL, driven by the readiness of the socket and a timer, to
+ * the sealed keys or to a reason. Started by client.c; owns the descriptor, the
+ * SSL object and the secrets, all of which are gone before the result is told.
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event_struct.h>
+#include <openssl/err.h>
+
+#include "bio.h"
+#include "handshake.h"
+#include "log.h"
+#include "memory.h"
+#include "seal.h"
+#include "secrets.h"
+#include "suite.h"
+
+/* "[IPv6 address]:port" */
+#define PEER_SIZE (INET6_ADDRSTRLEN + 8)
+
+struct handshake {
+	const struct handshake_env *env;
+	struct event io;
+	struct event timer;
+	short waiting_for;	/* EV_READ or EV_WRITE */
+	unsigned int timeout_ms;
+	char peer[PEER_SIZE];
+	SSL *ssl;
+	struct wire wire;
+	struct secrets secrets;
+	union seal tx, rx;
+	uint8_t *alpn;
+	size_t alpn_len;
+	struct handshake_result result;
+	handshake_done done;
+	void *arg;
+};
+
+void handshake_result_fail(struct handshake_result *result, int error, const char *format, ...)
+{
+	va_list args;
+
+	result->error = error;
+	va_start(args, format);
+	vsnprintf(result->reason, sizeof(result->reason), format, args);
+	va_end(args);
+}
+
+#define fail(h, error, ...) handshake_result_fail(&(h)->result, error, __VA_ARGS__)
+
+static void format_peer(int fd, char *to, size_t size)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t len = sizeof(address);
+	char host[INET6_ADDRSTRLEN];
+
+	getpeername(fd, (struct sockaddr *)&address, &len);
+	if (address.ss_family == AF_INET) {
+		const struct sockaddr_in *in = (void *)&address;
+
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(to, size, "%s:%u", host, ntohs(in->sin_port));
+	} else if (address.ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (void *)&address;
+
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		snprintf(to, size, "[%s]:%u", host, ntohs(in6->sin6_port));
+	} else {
+		snprintf(to, size, "unknown peer");
+	}
+}
+
+/* "48 unknown_ca": the names of RFC 8446 section 6. */
+static const char *alert_name(int alert)
+{
+	static char name[64];
+	int n;
+
+	n = snprintf(name, sizeof(name), "%d ", alert);
+	snprintf(name + n, sizeof(name) - n, "%s", SSL_alert_desc_string_long(alert));
+	for (char *p = name + n; *p; p++)
+		*p = *p == ' ' ? '_' : tolower((unsigned char)*p);
+	return name;
+}
+
+/*
+ * What OpenSSL calls back with.
+ */
+
+static void on_keylog(const SSL *ssl, const char *line)
+{
+	struct handshake *h = SSL_get_app_data(ssl);
+
+	secrets_keylog(&h->secrets, &h->wire, line);
+}
+
+static void on_info(const SSL *ssl, int where, int value)
+{
+	struct handshake *h = SSL_get_app_data(ssl);
+
+	if (!(where & SSL_CB_ALERT))
+		return;
+	if (where & SSL_CB_READ)
+		h->result.alert_received = value & 0xff;
+	else
+		h->result.alert_sent = value & 0xff;
+}
+
+/* The first of ours that the client offers: the application's order counts. */
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+		   const unsigned char *offered, unsigned int offered_len, void *arg)
+{
+	struct handshake *h = SSL_get_app_data(ssl);
+
+	(void)arg;
+	if (!h->alpn_len)
+		return SSL_TLSEXT_ERR_NOACK;
+	for (const uint8_t *ours = h->alpn; ours < h->alpn + h->alpn_len; ours += 1 + *ours) {
+		for (unsigned int i = 0; i < offered_len; i += 1 + offered[i]) {
+			if (offered[i] != *ours || memcmp(offered + i + 1, ours + 1, *ours))
+				continue;
+			*out = ours + 1;
+			*out_len = *ours;
+			return SSL_TLSEXT_ERR_OK;
+		}
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+/* Names are reported to applications: printable ASCII, or it is as if there were none. */
+static const char *server_name(const SSL *ssl)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+	if (!name || !*name)
+		return NULL;
+	for (const char *p = name; *p; p++)
+		if (!isgraph((unsigned char)*p))
+			return NULL;
+	return name;
+}
+
+static int on_server_name(SSL *ssl, int *alert, void *arg)
+{
+	(void)alert;
+	(void)arg;
+	return server_name(ssl) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+void handshake_install(SSL_CTX *ctx)
+{
+	SSL_CTX_set_keylog_callback(ctx, on_keylog);
+	SSL_CTX_set_info_callback(ctx, on_info);
+	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
+	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
+}
+
+/*
+ * Why it failed.
+ */
+
+static const struct {
+	int code;
+	const char *reason;
+} explanations[] = {
+	{ SSL_R_HTTP_REQUEST, "the peer speaks plain HTTP, not TLS" },
+	{ SSL_R_HTTPS_PROXY_REQUEST, "the peer speaks to an HTTP proxy, not TLS" },
+	{ SSL_R_UNSUPPORTED_PROTOCOL, "no TLS version in common" },
+	{ SSL_R_VERSION_TOO_LOW, "no TLS version in common" },
+	{ SSL_R_NO_SHARED_CIPHER, "no cipher in common" },
+	{ SSL_R_NO_SUITABLE_KEY_SHARE, "no key exchange group in common" },
+	{ SSL_R_NO_SUITABLE_GROUPS, "no key exchange group in common" },
+	{ SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, "no signature algorithm in common" },
+	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
+	  "no signature algorithm in common that the certificate's key can make" },
+	{ SSL_R_NO_APPLICATION_PROTOCOL, "no application protocol (ALPN) in common" },
+	{ SSL_R_INAPPROPRIATE_FALLBACK, "the peer fell back to an older TLS version" },
+	{ SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, "a record of the peer does not decrypt" },
+};
+
+static void explain_tls_error(struct handshake *h)
+{
+	unsigned long code = ERR_peek_error();
+	int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+	const char *text;
+
+	/* The first record is none: so says OpenSSL 3.0, and later ones. */
+	if (reason == SSL_R_WRONG_VERSION_NUMBER && !h->wire.tx.bytes) {
+		fail(h, ECONNABORTED, "the peer does not speak TLS");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(explanations) / sizeof(explanations[0]); i++) {
+		if (reason == explanations[i].code) {
+			fail(h, ECONNABORTED, "%s", explanations[i].reason);
+			return;
+		}
+	}
+	text = code ? ERR_reason_error_string(code) : NULL;
+	fail(h, ECONNABORTED, "TLS handshake failed: %s", text ? text : "unknown error");
+}
+
+/* The last word where OpenSSL said none: possible while nothing was sent. */
+static void send_alert(struct handshake *h, uint8_t alert)
+{
+	if (h->result.alert_sent == NO_ALERT && h->result.alert_received == NO_ALERT &&
+	    bio_send_plain_alert(&h->wire, alert))
+		h->result.alert_sent = alert;
+}
+
+static void explain_failure(struct handshake *h, int ssl_error)
+{
+	struct wire *wire = &h->wire;
+
+	if (h->result.alert_received != NO_ALERT) {
+		fail(h, ECONNABORTED, "peer sent alert %s", alert_name(h->result.alert_received));
+	} else if (ssl_error == SSL_ERROR_SSL &&
+		   ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+		explain_tls_error(h);
+		send_alert(h, SSL_AD_UNEXPECTED_MESSAGE);
+	} else if (wire->error == ECONNRESET || wire->error == EPIPE) {
+		fail(h, ECONNRESET, "peer reset the connection, having sent %" PRIu64 " bytes",
+		     wire->rx.bytes);
+	} else if (wire->error) {
+		fail(h, ECONNRESET, "connection lost: %s", strerror(wire->error));
+	} else if (wire->eof) {
+		fail(h, ECONNRESET, "peer closed the connection during the handshake, "
+		     "having sent %" PRIu64 " bytes", wire->rx.bytes);
+	} else {
+		fail(h, ECONNABORTED, "OpenSSL stopped for an unknown reason (%d)", ssl_error);
+	}
+}
+
+static void explain_timeout(struct handshake *h)
+{
+	fail(h, ETIMEDOUT, "handshake timed out after %.1f s, peer sent %" PRIu64 " bytes",
+	     h->timeout_ms / 1000.0, h->wire.rx.bytes);
+	send_alert(h, SSL_AD_USER_CANCELLED);
+}
+
+/*
+ * Success.
+ */
+
+static void describe(struct handshake *h)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(h->ssl);
+	struct handshake_result *r = &h->result;
+	const char *name = server_name(h->ssl);
+	const char *group = SSL_group_to_name(h->ssl, SSL_get_negotiated_group(h->ssl));
+	const unsigned char *alpn;
+	unsigned int alpn_len;
+
+	r->tls_version = SSL_version(h->ssl);
+	r->cipher_suite = SSL_CIPHER_get_protocol_id(cipher);
+	r->cipher_name = SSL_CIPHER_standard_name(cipher);
+	r->resumed = SSL_session_reused(h->ssl);
+	snprintf(r->group, sizeof(r->group), "%s", group ? group : "");
+	snprintf(r->server_name, sizeof(r->server_name), "%s", name ? name : "");
+	SSL_get0_alpn_selected(h->ssl, &alpn, &alpn_len);
+	if (alpn_len)		/* at most 255 bytes; zeroed before */
+		memcpy(r->alpn, alpn, alpn_len);
+}
+
+/*
+ * Where OpenSSL stopped must be where the kernel starts: nothing read ahead,
+ * nothing half sent. OpenSSL calls a handshake successful whose tickets could
+ * not be sent any more.
+ */
+static bool check_boundary(struct handshake *h)
+{
+	const struct wire *wire = &h->wire;
+
+	if (wire->error) {
+		fail(h, ECONNRESET, "peer reset the connection at the end of the handshake");
+		return false;
+	}
+	if (SSL_has_pending(h->ssl) || !record_stream_idle(&wire->rx) ||
+	    !record_stream_idle(&wire->tx)) {
+		fail(h, ECONNABORTED, "the peer sent more than the handshake in one record");
+		return false;
+	}
+	return true;
+}
+
+static void seal_keys(struct handshake *h)
+{
+	const struct suite *suite = suite_find(h->result.cipher_suite);
+	struct seal_error error;
+	int err;
+
+	if (!suite) {
+		fail(h, EOPNOTSUPP, "the kernel cannot carry %s", h->result.cipher_name);
+		return;
+	}
+	if (secrets_derive(&h->secrets, &h->wire, h->ssl, suite, &h->tx.key, &h->rx.key)) {
+		fail(h, ECONNABORTED, "OpenSSL did not give the keys of the connection");
+		return;
+	}
+	err = seal_export(h->wire.fd, &h->tx, &error);
+	if (!err)
+		err = seal_export(h->wire.fd, &h->rx, &error);
+	if (err) {
+		fail(h, err, "%s", error.reason);
+		return;
+	}
+	memcpy(h->result.blob_tx, h->tx.blob, sizeof(h->result.blob_tx));
+	memcpy(h->result.blob_rx, h->rx.blob, sizeof(h->result.blob_rx));
+}
+
+/*
+ * The course of events.
+ */
+
+static void on_io(evutil_socket_t fd, short what, void *arg);
+
+static int wait_for(struct handshake *h, short what)
+{
+	if (h->waiting_for == what)
+		return 0;
+	if (h->waiting_for)
+		event_del(&h->io);
+	h->waiting_for = what;
+	event_assign(&h->io, h->env->base, h->wire.fd, what | EV_PERSIST, on_io, h);
+	return event_add(&h->io, NULL);
+}
+
+/* Go as far as the socket allows. True: it is over, and h->result says how. */
+static __attribute__((noinline)) bool advance(struct handshake *h)
+{
+	int ret, error;
+
+	ERR_clear_error();
+	ret = SSL_do_handshake(h->ssl);
+	if (ret == 1) {
+		describe(h);
+		if (check_boundary(h))
+			seal_keys(h);
+		return true;
+	}
+
+	error = SSL_get_error(h->ssl, ret);
+	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
+		if (!wait_for(h, error == SSL_ERROR_WANT_READ ? EV_READ : EV_WRITE))
+			return false;
+		fail(h, ENOMEM, "the agent is out of memory");
+		return true;
+	}
+	explain_failure(h, error);
+	return true;
+}
+
+/*
+ * Let go of everything but the result. The socket must leave the event loop
+ * before it is closed: the application's copy would keep it there.
+ */
+static __attribute__((noinline)) void release(struct handshake *h)
+{
+	event_del(&h->timer);
+	if (h->waiting_for)
+		event_del(&h->io);
+	SSL_free(h->ssl);
+	h->ssl = NULL;
+	close(h->wire.fd);
+	explicit_bzero(&h->secrets, sizeof(h->secrets));
+	explicit_bzero(&h->tx, sizeof(h->tx));
+	explicit_bzero(&h->rx, sizeof(h->rx));
+}
+
+static void destroy(struct handshake *h)
+{
+	memory_free(h->alpn);
+	memory_free(h);
+}
+
+static void conclude(struct handshake *h)
+{
+	const struct handshake_result *r = &h->result;
+
+	release(h);
+	memory_scrub_stack();
+
+	if (r->error)
+		log_notice("handshake with %s failed: %s", h->peer, r->reason);
+	else
+		log_detail("handshake with %s: TLS 1.%d, %s, name \"%s\"%s", h->peer,
+			   (r->tls_version & 0xff) - 1, r->cipher_name, r->server_name,
+			   r->resumed ? ", resumed" : "");
+	h->done(h->arg, r);
+	destroy(h);
+}
+
+static void on_io(evutil_socket_t fd, short what, void *arg)
+{
+	struct handshake *h = arg;
+
+	(void)fd;
+	(void)what;
+	if (advance(h))
+		conclude(h);
+	else
+		memory_scrub_stack();
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct handshake *h = arg;
+
+	(void)fd;
+	(void)what;
+	explain_timeout(h);
+	conclude(h);
+}
+
+static int set_up(struct handshake *h)
+{
+	const struct timeval timeout = { h->timeout_ms / 1000, h->timeout_ms % 1000 * 1000 };
+	BIO *bio;
+
+	h->ssl = SSL_new(h->env->ctx);
+	bio = bio_new(&h->wire);
+	if (!h->ssl || !bio) {
+		BIO_free(bio);
+		return -1;
+	}
+	SSL_set_bio(h->ssl, bio, bio);
+	SSL_set_app_data(h->ssl, h);
+	SSL_set_accept_state(h->ssl);
+	return event_add(&h->timer, &timeout) || wait_for(h, EV_READ) ? -1 : 0;
+}
+
+struct handshake *handshake_start(const struct handshake_env *env, int fd,
+				  const struct handshake_params *params,
+				  handshake_done done, void *arg,
+				  struct handshake_result *refused)
+{
+	char peer[PEER_SIZE];
+	struct seal_error error;
+	struct handshake *h;
+	int err;
+
+	err = seal_attach(fd, &error);
+	if (err) {
+		handshake_result_fail(refused, err, "%s", error.reason);
+		format_peer(fd, peer, sizeof(peer));
+		/* What is the application's own mistake is for it to complain about. */
+		log_line(err == EINVAL ? LOG_DETAIL : LOG_NOTICE,
+			 "handshake with %s refused: %s", peer, error.reason);
+		goto err_close;
+	}
+
+	h = memory_zalloc(sizeof(*h));
+	if (!h)
+		goto err_memory;
+	*h = (struct handshake){
+		.env = env,
+		.timeout_ms = env->timeout_ms,
+		.wire.fd = fd,
+		.result.alert_sent = NO_ALERT,
+		.result.alert_received = NO_ALERT,
+		.done = done,
+		.arg = arg,
+	};
+	if (params->timeout_ms && params->timeout_ms < h->timeout_ms)
+		h->timeout_ms = params->timeout_ms;
+	if (params->alpn_len) {
+		h->alpn = memory_zalloc(params->alpn_len);
+		if (!h->alpn)
+			goto err_free;
+		memcpy(h->alpn, params->alpn, params->alpn_len);
+		h->alpn_len = params->alpn_len;
+	}
+	format_peer(fd, h->peer, sizeof(h->peer));
+	evtimer_assign(&h->timer, env->base, on_timeout, h);
+
+	if (!set_up(h))
+		return h;
+
+	release(h);
+	destroy(h);
+	handshake_result_fail(refused, ENOMEM, "the agent is out of memory");
+	return NULL;
+
+err_free:
+	memory_free(h);
+err_memory:
+	handshake_result_fail(refused, ENOMEM, "the agent is out of memory");
+err_close:
+	close(fd);
+	return NULL;
+}
+
+void handshake_cancel(struct handshake *handshake)
+{
+	release(handshake);
+	memory_scrub_stack();
+	destroy(handshake);
+}

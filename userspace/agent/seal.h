@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel module, as the agent sees it.
+ */
+#ifndef KEYBLOBD_SEAL_H
+#define KEYBLOBD_SEAL_H
+
+#include <stdint.h>
+
+#include <linux/keyblob.h>
+
+/* Key material that the kernel turns into a blob in place. */
+union seal {
+	struct keyblob_key key;
+	uint8_t blob[KEYBLOB_BLOB_SIZE];
+};
+
+/* Why the kernel refused, for a person. */
+struct seal_error {
+	char reason[160];
+};
+
+/*
+ * Check that @fd is a connected TCP socket, and make it a keyblob socket. Returns
+ * 0, or a positive errno of the protocol with @error filled in.
+ */
+int seal_attach(int fd, struct seal_error *error);
+
+/* Replace @seal->key by the blob. On failure, as above, the key is still there. */
+int seal_export(int fd, union seal *seal, struct seal_error *error);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * From a finished handshake to the key material that the kernel module seals.
+ */
+#ifndef KEYBLOBD_SECRETS_H
+#define KEYBLOBD_SECRETS_H
+
+#include <stdint.h>
+
+#include <linux/keyblob.h>
+#include <openssl/ssl.h>
+
+#include "bio.h"
+#include "suite.h"
+
+/* TLS 1.3 application traffic secrets of generation 0, as they become known. */
+struct secrets {
+	uint8_t client[KEYBLOB_SECRET_MAX];
+	uint8_t server[KEYBLOB_SECRET_MAX];
+	uint16_t client_len;
+	uint16_t server_len;
+};
+
+/*
+ * Take what @line, from OpenSSL's key log callback, says; the streams of @wire
+ * learn when their keys come into use.
+ */
+void secrets_keylog(struct secrets *secrets, struct wire *wire, const char *line);
+
+/*
+ * Fill in @tx and @rx, as seen from the server, after the handshake succeeded.
+ * Returns 0 or a negative errno; both are to be wiped by the caller either way.
+ */
+int secrets_derive(const struct secrets *secrets, const struct wire *wire, const SSL *ssl,
+		   const struct suite *suite, struct keyblob_key *tx, struct keyblob_key *rx);
+
+#endif
