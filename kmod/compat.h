@@ -58,7 +58,7 @@ static inline int kb_sendpage(struct sock *sk, struct page *page, int offset, si
 	size_t max;
 	int ret;
 
-	ret = kb_stream_send_begin(sk, &max);
+	ret = kb_stream_send_begin(sk, flags, &max);
 	if (ret)
 		return sk_stream_error(sk, flags, ret);
 	ret = kb_ulp_base(sk)->sendpage(sk, page, offset, size, flags);

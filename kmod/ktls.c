@@ -140,7 +140,7 @@ static int readers_stop(struct tls_sw_context_rx *rx)
 	return 0;
 }
 
-static void readers_resume(struct tls_sw_context_rx *rx)
+static void readers_resume(struct sock *sk, struct tls_sw_context_rx *rx)
 {
 	if (rx->reader_contended) {
 		if (wq_has_sleeper(&rx->wq))
@@ -149,6 +149,23 @@ static void readers_resume(struct tls_sw_context_rx *rx)
 			rx->reader_contended = 0;
 	}
 	WRITE_ONCE(rx->reader_present, 0);
+	/* One that did not wait may have been turned away. */
+	rx->saved_data_ready(sk);
+}
+
+/*
+ * Bytes that kTLS took off TCP's queue for a record that is not complete (copy mode of
+ * net/tls/tls_strp.c): moved, but not read by anybody.
+ */
+static u32 copied_in(const struct sock *sk, u16 direction)
+{
+	const struct tls_context *ctx = tls_get_ctx(sk);
+	const struct tls_strparser *strp;
+
+	if (direction == KEYBLOB_DIR_TX || !is_sw(ctx, direction))
+		return 0;
+	strp = &tls_sw_ctx_rx(ctx)->strp;
+	return strp->copy_mode ? strp->anchor->len : 0;
 }
 
 /* The checks that hold when the direction is set up and again when it is done. */
@@ -156,7 +173,7 @@ static int may_install(struct sock *sk, u16 direction, u64 position)
 {
 	if (sk->sk_state == TCP_CLOSE)
 		return -ENOTCONN;
-	if (kb_ktls_position(sk, direction) != position)
+	if (kb_ktls_position(sk, direction) - copied_in(sk, direction) != position)
 		return -ESTALE;
 	return 0;
 }
@@ -234,9 +251,6 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	err = may_install(sk, direction, position);
 	if (!err && kb_ktls_offloads(sk))
 		err = -EOPNOTSUPP;
-	/* A sender that waits for memory has decided for plain TCP already. */
-	if (!err && direction == KEYBLOB_DIR_TX && sk->sk_write_pending)
-		err = -EBUSY;
 	if (!err && is_sw(ctx, other)) {
 		if (other == KEYBLOB_DIR_RX) {
 			rx = tls_sw_ctx_rx(ctx);
@@ -255,7 +269,9 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 
 	lock_sock(sk);
 	if (!err) {
-		kb_ulp_raise(sk);
+		/* A device that has the key is left alone. */
+		if (is_sw(ctx, direction))
+			kb_ulp_raise(sk);
 		if (!is_sw(ctx, direction) ||
 		    ctx->prot_info.version != key->tls_version ||
 		    ctx->prot_info.cipher_type != key->suite->cipher ||
@@ -267,7 +283,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	if (both)
 		put_back(ctx, other, nonce);
 	if (rx)
-		readers_resume(rx);
+		readers_resume(sk, rx);
 	release_sock(sk);
 out_tx:
 	mutex_unlock(&ctx->tx_lock);
@@ -339,24 +355,37 @@ bool kb_ktls_is_stopped(const struct sock *sk)
 	return !skb_queue_empty_lockless(&tls_sw_ctx_rx(tls_get_ctx(sk))->rx_list);
 }
 
+/* kb_ktls_is_broken() - has kTLS given up on the stream? Lockless. */
+bool kb_ktls_is_broken(const struct sock *sk)
+{
+	return tls_sw_ctx_rx(tls_get_ctx(sk))->strp.stopped;
+}
+
 /*
  * kb_ktls_control() - the control record at which kTLS has stopped, or NULL
  *
  * kTLS decrypts nothing beyond a record that is not data until that is taken away.
- * The content is @len bytes of the skb from @offset. Under the socket lock, as is
+ * The content is @len bytes of the skb from @offset. Empty records of data before it,
+ * which MSG_PEEK leaves there, are dropped. Under the socket lock, as is
  * kb_ktls_control_done(), which takes the record away.
  */
 struct sk_buff *kb_ktls_control(struct sock *sk, u8 *type, int *offset, int *len)
 {
 	struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
-	struct sk_buff *skb = skb_peek(&rx->rx_list);
+	struct sk_buff *skb;
 
-	if (!skb)
-		return NULL;
-	*type = ((struct sk_skb_cb *)skb->cb)->tls.control;
-	*offset = strp_msg(skb)->offset;
-	*len = strp_msg(skb)->full_len;
-	return *type == KB_TYPE_DATA ? NULL : skb;
+	while ((skb = skb_peek(&rx->rx_list))) {
+		*type = ((struct sk_skb_cb *)skb->cb)->tls.control;
+		*offset = strp_msg(skb)->offset;
+		*len = strp_msg(skb)->full_len;
+		if (*type != KB_TYPE_DATA)
+			return skb;
+		if (*len)
+			return NULL;
+		__skb_unlink(skb, &rx->rx_list);
+		consume_skb(skb);
+	}
+	return NULL;
 }
 
 void kb_ktls_control_done(struct sock *sk, struct sk_buff *skb)
@@ -364,6 +393,6 @@ void kb_ktls_control_done(struct sock *sk, struct sk_buff *skb)
 	struct tls_sw_context_rx *rx = tls_sw_ctx_rx(tls_get_ctx(sk));
 
 	__skb_unlink(skb, &rx->rx_list);
-	kfree_skb(skb);
+	consume_skb(skb);
 	kb_tls_control_done(sk, rx);
 }

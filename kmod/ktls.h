@@ -38,6 +38,7 @@ void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key);
 size_t kb_ktls_payload_max(const struct sock *sk);
 bool kb_ktls_has_record(const struct sock *sk);
 bool kb_ktls_is_stopped(const struct sock *sk);
+bool kb_ktls_is_broken(const struct sock *sk);
 struct sk_buff *kb_ktls_control(struct sock *sk, u8 *type, int *offset, int *len);
 void kb_ktls_control_done(struct sock *sk, struct sk_buff *skb);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How many KeyUpdates a peer may send: so many in a row without application data
- * between them, and so many a second. Each costs the receiver a key derivation, which
- * a peer must not be able to ask for without end.
+ * How much a peer may ask for without sending application data. A KeyUpdate costs the
+ * receiver a key derivation: so many in a row, and so many a second. Other control
+ * records (tickets, warnings, parts of messages) cost no more than data does, but a
+ * reader who must not wait is held by them all the same.
  */
 #ifndef KB_LIMIT_H
 #define KB_LIMIT_H
@@ -10,26 +11,38 @@
 #include <linux/jiffies.h>
 #include <linux/types.h>
 
+/* Control records in a row; no honest peer comes near it. */
+#define KB_CONTROLS_MAX	256
+
 struct kb_limit {
 	unsigned long second;	/* jiffies when the second began */
-	u32 in_second;
-	u32 in_row;
+	u32 updates_in_second;
+	u32 updates;		/* in a row */
+	u32 controls;		/* in a row, of any kind */
 };
 
 /* kb_limit_data() - application data came */
 static inline void kb_limit_data(struct kb_limit *l)
 {
-	l->in_row = 0;
+	l->controls = 0;
+	l->updates = 0;
 }
 
-/* kb_limit_exceeded() - counts one more; true: it is one too many */
-static inline bool kb_limit_exceeded(struct kb_limit *l, u32 row_max, u32 second_max)
+/* kb_limit_control() - counts a control record; true: it is one too many */
+static inline bool kb_limit_control(struct kb_limit *l)
+{
+	return ++l->controls > KB_CONTROLS_MAX;
+}
+
+/* kb_limit_update() - counts a KeyUpdate; true: it is one too many */
+static inline bool kb_limit_update(struct kb_limit *l, u32 row_max, u32 second_max)
 {
 	if (time_after(jiffies, l->second + HZ) || !l->second) {
 		l->second = jiffies;
-		l->in_second = 0;
+		l->updates_in_second = 0;
 	}
-	return ++l->in_second > second_max || ++l->in_row > row_max;
+	l->controls++;
+	return ++l->updates_in_second > second_max || ++l->updates > row_max;
 }
 
 #endif

@@ -66,7 +66,7 @@ static size_t message_body(struct kb_parse *p, const u8 *data, size_t len)
 	}
 	p->at.left -= n;
 	if (!p->at.left) {
-		p->event.ticket |= p->at.head[0] == KB_HS_NEW_SESSION_TICKET;
+		p->event.tickets += p->at.head[0] == KB_HS_NEW_SESSION_TICKET;
 		p->at.have = 0;
 	}
 	return n;

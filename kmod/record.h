@@ -42,7 +42,7 @@ struct kb_event {
 	enum kb_event_kind kind;
 	u8 alert;
 	bool requested;
-	bool ticket;		/* a session ticket was complete */
+	u32 tickets;		/* session tickets that were complete */
 };
 
 /*

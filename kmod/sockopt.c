@@ -146,6 +146,10 @@ static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int
 	err = prepare(&sealed, &key);
 	if (err)
 		goto out_unlock;
+	/* A thread that is sending has decided for plain TCP already. */
+	err = direction == KEYBLOB_DIR_TX ? kb_stream_hold(sk) : 0;
+	if (err)
+		goto out_key;
 
 	/* kTLS warns (FORTIFY) of crypto_infos from kernel memory: let it read the
 	 * decoy out of the caller's.
@@ -159,17 +163,23 @@ static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int
 	dir = kb_dir(kb, direction);
 	dir->generation = sealed.generation;
 	memcpy(dir->secret, sealed.secret, sizeof(dir->secret));
-	kb->suite = key.suite;
-	kb->tls_version = key.tls_version;
-	kb->role = sealed.role;
-	err = kb_ktls_install(sk, direction, &key, decoy, sealed.position);
-	if (err) {
-		memzero_explicit(dir, sizeof(*dir));
-		if (!kb->tx.ready && !kb->rx.ready)
-			kb->suite = NULL;
-	} else {
-		WRITE_ONCE(dir->ready, true);
+	if (!kb->suite) {
+		kb->role = sealed.role;
+		kb->tls_version = key.tls_version;
+		WRITE_ONCE(kb->suite, key.suite);
 	}
+	err = kb_ktls_install(sk, direction, &key, decoy, sealed.position);
+	if (err)
+		memzero_explicit(dir, sizeof(*dir));
+	if (!err)
+		WRITE_ONCE(dir->ready, true);
+	else if (err == -ECONNABORTED)
+		kb_stream_kill(sk, err);
+	else if (!kb->tx.ready && !kb->rx.ready)
+		WRITE_ONCE(kb->suite, NULL);
+	if (direction == KEYBLOB_DIR_TX)
+		kb_stream_release(sk);
+out_key:
 	kb_ktls_key_free(&key);
 out_unlock:
 	mutex_unlock(&kb->import);
@@ -182,6 +192,7 @@ out_wipe:
 static int info(struct sock *sk, char __user *optval, int __user *optlen)
 {
 	const struct kb_sock *kb = kb_sock(sk);
+	const struct kb_suite *suite = READ_ONCE(kb->suite);
 	struct keyblob_status status = { .size = sizeof(status) };
 	int len;
 
@@ -192,9 +203,9 @@ static int info(struct sock *sk, char __user *optval, int __user *optlen)
 	len = min_t(unsigned int, len, sizeof(status));
 
 	lock_sock(sk);
-	if (kb->suite) {
+	if (suite) {
 		status.tls_version = kb->tls_version;
-		status.cipher = kb->suite->cipher;
+		status.cipher = suite->cipher;
 	}
 	status.cookie = cookie(sk);
 	status.tx_ready = kb->tx.ready;

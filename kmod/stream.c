@@ -26,7 +26,27 @@
 #include "stream.h"
 #include "ulp.h"
 
+/* Records that a sender may send before it asks again. */
+#define SHARE_RECORDS	64
+
 /* ---- sending ---- */
+
+/*
+ * stop_senders() turns away senders that wait for room by the shutdown mark, without
+ * which nothing can be sent either. Who has them out takes the mark back, and the
+ * error that kTLS made of it. Under the socket lock.
+ */
+static void take_mark_back(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (!kb->marked || sk->sk_state == TCP_CLOSE)
+		return;
+	kb->marked = false;
+	sk->sk_shutdown &= ~SEND_SHUTDOWN;
+	if (sk->sk_err == EPIPE)
+		WRITE_ONCE(sk->sk_err, 0);
+}
 
 /*
  * Sends one control record. Under kb_sock.sending alone. Never waits: room in the send
@@ -42,6 +62,7 @@ static int send_control(struct sock *sk, u8 type, const void *data, size_t len)
 	};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	struct kvec vec = { .iov_base = (void *)data, .iov_len = len };
+	struct kb_sock *kb = kb_sock(sk);
 	u32 notsent_lowat;
 	int sndbuf, ret;
 
@@ -52,6 +73,8 @@ static int send_control(struct sock *sk, u8 type, const void *data, size_t len)
 	iov_iter_kvec(&msg.msg_iter, ITER_SOURCE, &vec, 1, len);
 
 	lock_sock(sk);
+	take_mark_back(sk);
+	kb->controlling = true;
 	sndbuf = sk->sk_sndbuf;
 	notsent_lowat = tcp_sk(sk)->notsent_lowat;
 	WRITE_ONCE(sk->sk_sndbuf, INT_MAX);
@@ -63,6 +86,7 @@ static int send_control(struct sock *sk, u8 type, const void *data, size_t len)
 	lock_sock(sk);
 	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
 	WRITE_ONCE(tcp_sk(sk)->notsent_lowat, notsent_lowat);
+	kb->controlling = false;
 	release_sock(sk);
 	return ret < 0 ? ret : 0;
 }
@@ -74,7 +98,8 @@ static void send_alert(struct sock *sk, u8 level, u8 description)
 
 	if (!kb->tx.ready || kb->tx.end)
 		return;
-	send_control(sk, KB_TYPE_ALERT, alert, sizeof(alert));
+	if (send_control(sk, KB_TYPE_ALERT, alert, sizeof(alert)))
+		return;
 	lock_sock(sk);
 	kb->tx.end = description == KB_CLOSE_NOTIFY ? KEYBLOB_END_CLOSE_NOTIFY :
 						      KEYBLOB_END_ALERT;
@@ -111,6 +136,8 @@ static void turn(struct sock *sk, u16 direction, struct kb_dir *dir, u8 *secret,
 	memzero_explicit(secret, KEYBLOB_SECRET_MAX);
 }
 
+static void answer_update(struct sock *sk);
+
 /* KeyUpdate (RFC 8446 section 4.6.3), then the next key. Under kb_sock.sending alone. */
 static int send_update(struct sock *sk, bool request)
 {
@@ -141,6 +168,30 @@ static int send_update(struct sock *sk, bool request)
 }
 
 /*
+ * Somebody who held kb_sock.sending has let go: those who were turned away because of
+ * it have to know, and an answer to a KeyUpdate that a reader could not give is due.
+ */
+static void after_hold(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	/* Pairs with share(), seize() and answer_update(): one of the two sees the other. */
+	smp_mb();
+	if (unlikely(READ_ONCE(kb->turned_away))) {
+		WRITE_ONCE(kb->turned_away, false);
+		sk->sk_write_space(sk);
+	}
+	if (unlikely(READ_ONCE(kb->update_due)))
+		answer_update(sk);
+}
+
+static void unseize(struct sock *sk)
+{
+	up_write(&kb_sock(sk)->sending);
+	after_hold(sk);
+}
+
+/*
  * Answers a KeyUpdate if nobody is sending; the last sender does it otherwise, or the
  * next if the peer lets the send buffer fill: answers must not pile up in there.
  */
@@ -148,11 +199,48 @@ static void answer_update(struct sock *sk)
 {
 	struct kb_sock *kb = kb_sock(sk);
 
-	if (!kb->tx.ready || !down_write_trylock(&kb->sending))
-		return;
-	if (kb->update_due && sk_stream_memory_free(sk))
-		send_update(sk, false);
-	up_write(&kb->sending);
+	/* Pairs with after_hold(). */
+	smp_mb();
+	while (READ_ONCE(kb->update_due) && kb->tx.ready && !kb->tx.end &&
+	       sk_stream_memory_free(sk) && down_write_trylock(&kb->sending)) {
+		int err = 0;
+
+		if (kb->update_due)
+			err = send_update(sk, false);
+		up_write(&kb->sending);
+		if (err)
+			break;
+		/* As above: another answer may have become due. */
+		smp_mb();
+	}
+}
+
+/*
+ * Take kb_sock.sending, shared or alone. Who must not wait and gets EAGAIN is woken by
+ * after_hold(); hence the second try, for a holder that has just gone.
+ */
+static int share(struct kb_sock *kb, int flags)
+{
+	if (!(flags & MSG_DONTWAIT))
+		return down_read_killable(&kb->sending);
+	if (likely(down_read_trylock(&kb->sending)))
+		return 0;
+	WRITE_ONCE(kb->turned_away, true);
+	/* Pairs with after_hold(). */
+	smp_mb();
+	return down_read_trylock(&kb->sending) ? 0 : -EAGAIN;
+}
+
+static int seize(struct kb_sock *kb, int flags)
+{
+	if (down_write_trylock(&kb->sending))
+		return 0;
+	if (!(flags & MSG_DONTWAIT))
+		return down_write_killable(&kb->sending);
+	WRITE_ONCE(kb->turned_away, true);
+	/* Pairs with after_hold(). */
+	smp_mb();
+	return down_write_trylock(&kb->sending) ? 0 : -EAGAIN;
 }
 
 static u64 records_left(const struct sock *sk, const struct kb_sock *kb)
@@ -163,28 +251,56 @@ static u64 records_left(const struct sock *sk, const struct kb_sock *kb)
 	return sent < max ? max - sent : 0;
 }
 
+/* A sender has come upon a KeyUpdate that must go before its data. */
+static int send_due_update(struct sock *sk, int flags)
+{
+	struct kb_sock *kb = kb_sock(sk);
+	int err;
+
+	/* Answers go past the bounds of the send buffer: not over and over. */
+	if (flags & MSG_DONTWAIT && !sk_stream_memory_free(sk)) {
+		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		return -EAGAIN;
+	}
+	err = seize(kb, flags);
+	if (err)
+		return err;
+	if (READ_ONCE(kb->update_due) || !records_left(sk, kb))
+		err = send_update(sk, false);
+	unseize(sk);
+	return err;
+}
+
 /*
  * kb_stream_send_begin() - admit a sender, who leaves by kb_stream_send_end()
  *
- * *@max: how many bytes it may send before it has to come again. Returns 0, -EPIPE
- * (the stream has ended), -EKEYEXPIRED (TLS 1.2, at the limit), -EINTR, or why the
- * KeyUpdate that was due could not be sent.
+ * @flags are those of sendmsg(). *@max: how many bytes it may send before it has to
+ * come again, so that many senders at once do not pass the limit of the key by more
+ * than SHARE_RECORDS each. Returns 0, -EPIPE (the stream has ended), -EKEYEXPIRED (TLS
+ * 1.2, at the limit), -EAGAIN, -EINTR, or why the KeyUpdate that was due could not be
+ * sent.
  */
-int kb_stream_send_begin(struct sock *sk, size_t *max)
+int kb_stream_send_begin(struct sock *sk, int flags, size_t *max)
 {
 	struct kb_sock *kb = kb_sock(sk);
 	u64 left;
 	int err;
 
 	for (;;) {
-		down_read(&kb->sending);
-		if (unlikely(kb->tx.end || kb->closing)) {
+		err = share(kb, flags);
+		if (unlikely(err))
+			return err;
+		if (unlikely(!kb->tx.ready)) {
+			*max = SIZE_MAX;	/* plain TCP, for the handshake */
+			return 0;
+		}
+		if (unlikely(kb->tx.end || READ_ONCE(kb->closing))) {
 			err = -EPIPE;
 			break;
 		}
 		left = records_left(sk, kb);
-		if (likely(left && !kb->update_due)) {
-			*max = min_t(u64, left * kb_ktls_payload_max(sk), INT_MAX);
+		if (likely(left && !READ_ONCE(kb->update_due))) {
+			*max = min_t(u64, left, SHARE_RECORDS) * kb_ktls_payload_max(sk);
 			return 0;
 		}
 		if (kb->tls_version == TLS_1_2_VERSION) {
@@ -192,13 +308,7 @@ int kb_stream_send_begin(struct sock *sk, size_t *max)
 			break;
 		}
 		up_read(&kb->sending);
-
-		if (down_write_killable(&kb->sending))
-			return -EINTR;
-		err = 0;
-		if (kb->update_due || !records_left(sk, kb))
-			err = send_update(sk, false);
-		up_write(&kb->sending);
+		err = send_due_update(sk, flags);
 		if (err)
 			return err;
 	}
@@ -208,11 +318,23 @@ int kb_stream_send_begin(struct sock *sk, size_t *max)
 
 void kb_stream_send_end(struct sock *sk)
 {
-	struct kb_sock *kb = kb_sock(sk);
+	up_read(&kb_sock(sk)->sending);
+	after_hold(sk);
+}
 
-	up_read(&kb->sending);
-	if (unlikely(kb->update_due))
-		answer_update(sk);
+/*
+ * kb_stream_hold() - keep senders out, for the import of the key to send with
+ *
+ * Returns 0, and kb_stream_release() is due, or -EBUSY: somebody is sending.
+ */
+int kb_stream_hold(struct sock *sk)
+{
+	return down_write_trylock(&kb_sock(sk)->sending) ? 0 : -EBUSY;
+}
+
+void kb_stream_release(struct sock *sk)
+{
+	unseize(sk);
 }
 
 /* Control records are the module's to send. */
@@ -233,28 +355,29 @@ static int check_cmsg(struct msghdr *msg)
 
 int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 {
-	const struct proto *base = kb_ulp_base(sk);
 	int done = 0, ret;
 	size_t max, rest;
 
-	if (unlikely(msg->msg_controllen)) {
+	if (unlikely(msg->msg_controllen && kb_sock(sk)->tx.ready)) {
 		ret = check_cmsg(msg);
 		if (ret)
 			return ret;
+		/* kTLS refuses control messages that it does not know; TCP does not. */
+		msg->msg_controllen = 0;
 	}
 	for (;;) {
-		ret = kb_stream_send_begin(sk, &max);
+		ret = kb_stream_send_begin(sk, msg->msg_flags, &max);
 		if (unlikely(ret))
 			return done ?: sk_stream_error(sk, msg->msg_flags, ret);
 		if (likely(size <= max)) {
-			ret = base->sendmsg(sk, msg, size);
+			ret = kb_ulp_base(sk)->sendmsg(sk, msg, size);
 			kb_stream_send_end(sk);
 			break;
 		}
 		/* A part now, as much as this key may still encrypt. */
 		rest = size - max;
 		iov_iter_truncate(&msg->msg_iter, max);
-		ret = base->sendmsg(sk, msg, max);
+		ret = kb_ulp_base(sk)->sendmsg(sk, msg, max);
 		kb_stream_send_end(sk);
 		iov_iter_reexpand(&msg->msg_iter, msg_data_left(msg) + rest);
 		if (ret <= 0)
@@ -274,6 +397,8 @@ int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
  */
 int kb_stream_rekey(struct sock *sk, bool request)
 {
+	const struct file *file = sk->sk_socket->file;
+	const int flags = file && file->f_flags & O_NONBLOCK ? MSG_DONTWAIT : 0;
 	struct kb_sock *kb = kb_sock(sk);
 	int err;
 
@@ -281,16 +406,17 @@ int kb_stream_rekey(struct sock *sk, bool request)
 		return -EINVAL;
 	if (kb->tls_version != TLS_1_3_VERSION)
 		return -EOPNOTSUPP;
-	if (down_write_killable(&kb->sending))
-		return -EINTR;
+	err = seize(kb, flags);
+	if (err)
+		return err;
 	err = send_update(sk, request);
-	up_write(&kb->sending);
+	unseize(sk);
 	return err;
 }
 
 /*
  * Turns senders away, those that wait for room included, and takes kb_sock.sending
- * for good: what is sent after that are last words. Returns 0 or -EINTR.
+ * alone: what is sent after that are last words. Returns 0 or -EINTR.
  */
 static int stop_senders(struct sock *sk)
 {
@@ -300,14 +426,17 @@ static int stop_senders(struct sock *sk)
 	WRITE_ONCE(kb->closing, true);
 	if (down_write_trylock(&kb->sending))
 		return 0;
-	/* They go by the shutdown mark, without which nothing can be sent: on loan. */
 	lock_sock(sk);
-	sk->sk_shutdown |= SEND_SHUTDOWN;
-	sk->sk_state_change(sk);
+	/* A control record waits for nothing and must not be hit. */
+	if (!kb->controlling && !(sk->sk_shutdown & SEND_SHUTDOWN)) {
+		kb->marked = true;
+		sk->sk_shutdown |= SEND_SHUTDOWN;
+		sk->sk_state_change(sk);
+	}
 	release_sock(sk);
 	err = down_write_killable(&kb->sending);
 	lock_sock(sk);
-	sk->sk_shutdown &= ~SEND_SHUTDOWN;
+	take_mark_back(sk);
 	release_sock(sk);
 	return err;
 }
@@ -320,7 +449,7 @@ static void send_last_alert(struct sock *sk, u8 level, u8 description)
 	if (!kb->tx.ready || kb->tx.end || stop_senders(sk))
 		return;
 	send_alert(sk, level, description);
-	up_write(&kb->sending);
+	unseize(sk);
 }
 
 /* ---- receiving ---- */
@@ -348,6 +477,17 @@ static bool ended(const struct kb_sock *kb)
 	return smp_load_acquire(&kb->rx.end);
 }
 
+/* After a fatal alert nobody sends any more, RFC 8446 section 6.2. */
+static void end_tx(struct sock *sk)
+{
+	WRITE_ONCE(kb_sock(sk)->closing, true);
+	lock_sock(sk);
+	sk->sk_shutdown |= SEND_SHUTDOWN;
+	kb_ulp_base(sk)->shutdown(sk, SEND_SHUTDOWN);
+	sk->sk_state_change(sk);
+	release_sock(sk);
+}
+
 /* The peer broke the rules: tell it, and have done. */
 static int abort_stream(struct sock *sk, u8 alert, int result)
 {
@@ -355,7 +495,7 @@ static int abort_stream(struct sock *sk, u8 alert, int result)
 	sock_error(sk);
 	end_rx(sk, KEYBLOB_END_ABORTED, 0, result);
 	send_last_alert(sk, KB_LEVEL_FATAL, alert);
-	kb_ulp_base_ops(sk)->shutdown(sk->sk_socket, SHUT_WR);
+	end_tx(sk);
 	return result;
 }
 
@@ -380,16 +520,16 @@ static void parse(struct sock *sk, struct kb_parse *p, const struct sk_buff *skb
 /* May the peer go on like this? Under the socket lock. */
 static bool is_too_much(struct kb_sock *kb, const struct kb_parse *p)
 {
-	/* A ticket costs no more than data does. */
-	if (p->event.kind != KB_EVENT_KEY_UPDATE &&
-	    (p->event.kind != KB_EVENT_NONE || p->type != KB_TYPE_ALERT))
-		return false;
-	return kb_limit_exceeded(&kb->updates, kb_updates_in_row(), kb_updates_per_second());
+	if (p->event.kind == KB_EVENT_KEY_UPDATE)
+		return kb_limit_update(&kb->limit, kb_updates_in_row(), kb_updates_per_second());
+	if (p->event.kind == KB_EVENT_NONE)
+		return kb_limit_control(&kb->limit);
+	return false;
 }
 
 /*
- * Acts on the control record that kTLS has stopped at, if another reader has not done
- * so. Returns 0, or a negative errno with the record still there.
+ * Acts on the control record that kTLS has stopped at. Returns 1, or 0 if there is
+ * none (another reader was faster), or a negative errno with the record still there.
  */
 static int control(struct sock *sk)
 {
@@ -425,7 +565,7 @@ static int control(struct sock *sk)
 			WRITE_ONCE(kb->update_due, true);
 	}
 	kb->record = p.at;
-	kb->tickets += p.event.ticket;
+	kb->tickets += p.event.tickets;
 	kb_ktls_control_done(sk, skb);
 	release_sock(sk);
 
@@ -440,31 +580,43 @@ static int control(struct sock *sk)
 		end_rx(sk, KEYBLOB_END_CLOSE_NOTIFY, 0, 0);
 		break;
 	case KB_EVENT_ALERT:
-		WRITE_ONCE(kb->closing, true);
 		end_rx(sk, KEYBLOB_END_ALERT, p.event.alert, -ECONNABORTED);
+		end_tx(sk);
 		break;
 	case KB_EVENT_ABORT:
 		abort_stream(sk, p.event.alert, -EPROTO);
 		break;
 	}
-	return 0;
+	return 1;
 }
 
 /*
  * kTLS has no more: because the peer's TCP has ended, or this side's user wants no
- * more, or (in splice) because a record was empty. Returns 1 to go on reading, or the
- * result.
+ * more, or because a record was empty. Returns 1 to go on reading, or the result.
  */
 static int end_of_tcp(struct sock *sk)
 {
 	struct kb_sock *kb = kb_sock(sk);
 
-	if (!sock_flag(sk, SOCK_DONE))
+	if (!sock_flag(sk, SOCK_DONE) && sk->sk_state != TCP_CLOSE)
 		return !(READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN);
 	if (kb_ktls_has_record(sk))
 		return 1;
 	end_rx(sk, KEYBLOB_END_TRUNCATED, 0, READ_ONCE(kb->truncation_ok) ? 0 : -ECONNRESET);
 	return kb->rx_result;
+}
+
+/* kTLS met bytes that are no record, or none that it can decrypt. */
+static int broken(struct sock *sk, int ret)
+{
+	switch (ret) {
+	case -EBADMSG:
+		return abort_stream(sk, KB_BAD_RECORD_MAC, ret);
+	case -EMSGSIZE:
+		return abort_stream(sk, KB_RECORD_OVERFLOW, ret);
+	default:
+		return abort_stream(sk, KB_DECODE_ERROR, -EPROTO);
+	}
 }
 
 /*
@@ -473,36 +625,79 @@ static int end_of_tcp(struct sock *sk)
  */
 static int resume(struct sock *sk, int ret)
 {
-	int err;
+	/* EIO: a control record. EKEYEXPIRED: one with a KeyUpdate is still there. */
+	const bool stopped = ret == 0 || ret == -EIO || ret == -EKEYEXPIRED;
+	int taken = stopped ? control(sk) : 0;
 
-	switch (ret) {
-	case 0:
-		return end_of_tcp(sk);
-	case -EIO:		/* a control record, to recvmsg() */
-	case -EINVAL:		/* a control record, to splice_read() */
-	case -EKEYEXPIRED:	/* one with a KeyUpdate is still there */
-		err = control(sk);
-		if (err)
-			return err;
-		if (signal_pending(current))
-			return -ERESTARTSYS;
-		cond_resched();
-		return 1;
-	case -EBADMSG:
-		return abort_stream(sk, KB_BAD_RECORD_MAC, ret);
-	case -EMSGSIZE:
-		return abort_stream(sk, KB_RECORD_OVERFLOW, ret);
-	default:
-		return ret;
+	if (taken < 0)
+		return taken;
+	if (!taken) {
+		if (ret == -EBADMSG || kb_ktls_is_broken(sk))
+			return broken(sk, ret);
+		if (!ret)
+			ret = end_of_tcp(sk);
+		else if (stopped)
+			ret = 1;
+		else if (ret == -ECONNRESET || ret == -ETIMEDOUT)
+			end_rx(sk, KEYBLOB_END_TRUNCATED, 0, ret);
+		if (ret <= 0)
+			return ret;
 	}
+	if (task_sigpending(current))
+		return sock_intr_errno(sock_rcvtimeo(sk, false));
+	cond_resched();
+	return 1;
 }
 
 static void data_came(struct sock *sk)
 {
 	struct kb_sock *kb = kb_sock(sk);
 
-	if (unlikely(kb->updates.in_row))
-		kb_limit_data(&kb->updates);
+	if (unlikely(kb->limit.controls))
+		kb_limit_data(&kb->limit);
+}
+
+/* Makes kTLS decrypt the next record, without taking anything away. */
+static int peek(struct sock *sk, int flags)
+{
+	u8 byte;
+	struct kvec vec = { .iov_base = &byte, .iov_len = sizeof(byte) };
+	struct msghdr msg = {};
+
+	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &vec, 1, sizeof(byte));
+	return kb_base_recvmsg(kb_ulp_base(sk), sk, &msg, sizeof(byte), flags | MSG_PEEK);
+}
+
+/*
+ * What stands between a reader and data. Returns 1: nothing; 0: the stream has ended,
+ * with kb_sock.rx_result; or what kTLS says in place of data.
+ */
+static int before_data(struct sock *sk, int flags)
+{
+	const struct kb_sock *kb = kb_sock(sk);
+	bool between;
+	int ret;
+
+	if (unlikely(ended(kb)))
+		return 0;
+	if (unlikely(kb_ktls_is_broken(sk) && !kb_ktls_has_record(sk))) {
+		broken(sk, 0);
+		return 0;
+	}
+	if (likely(!kb_record_is_partial(&kb->record)))
+		return 1;
+
+	/* RFC 8446 section 5.1: no data between the parts of a handshake message. */
+	ret = peek(sk, flags);
+	if (ret <= 0)
+		return ret ?: -EIO;
+	lock_sock(sk);
+	between = kb_record_is_partial(&kb->record) && kb_ktls_is_stopped(sk);
+	release_sock(sk);
+	if (!between)
+		return 1;
+	abort_stream(sk, KB_UNEXPECTED_MESSAGE, -EPROTO);
+	return 0;
 }
 
 /*
@@ -523,18 +718,15 @@ int kb_stream_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags
 		return kb_base_recvmsg(base, sk, msg, len, flags);
 
 	msg->msg_controllen = 0;
-	for (;;) {
-		if (unlikely(ended(kb))) {
+	do {
+		ret = before_data(sk, flags & MSG_DONTWAIT);
+		if (unlikely(!ret)) {
 			ret = kb->rx_result;
 			break;
 		}
-		ret = kb_base_recvmsg(base, sk, msg, len, flags);
+		if (likely(ret > 0))
+			ret = kb_base_recvmsg(base, sk, msg, len, flags);
 		if (likely(ret > 0)) {
-			if (unlikely(kb_record_is_partial(&kb->record))) {
-				/* RFC 8446 section 5.1: not between its parts. */
-				ret = abort_stream(sk, KB_UNEXPECTED_MESSAGE, -EPROTO);
-				break;
-			}
 			data_came(sk);
 			copied += ret;
 			len -= ret;
@@ -545,9 +737,7 @@ int kb_stream_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags
 			ret = -EIO;
 		}
 		ret = resume(sk, ret);
-		if (ret <= 0)
-			break;
-	}
+	} while (ret > 0);
 	msg->msg_flags &= ~MSG_CTRUNC;
 	msg->msg_controllen = control_len;
 	if (!copied)
@@ -564,23 +754,25 @@ ssize_t kb_stream_splice_read(struct socket *sock, loff_t *ppos,
 			      struct pipe_inode_info *pipe, size_t len, unsigned int flags)
 {
 	struct sock *sk = sock->sk;
-	const struct proto_ops *base = kb_ulp_base_ops(sk);
 	const struct kb_sock *kb = kb_sock(sk);
 	ssize_t ret;
 
 	if (sock->file && sock->file->f_flags & O_NONBLOCK)
 		flags |= SPLICE_F_NONBLOCK;
 	do {
-		if (ended(kb))
+		ret = before_data(sk, flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0);
+		if (!ret)
 			return kb->rx_result;
-		ret = base->splice_read(sock, ppos, pipe, len, flags);
+		if (ret > 0)
+			ret = kb_ulp_base_ops(sk)->splice_read(sock, ppos, pipe, len, flags);
 		if (ret > 0) {
 			data_came(sk);
 			return ret;
 		}
-		if (!len || (ret == -EINVAL && !kb_ktls_is_stopped(sk)))
+		if (!len)
 			return ret;
-		ret = resume(sk, ret);
+		/* EINVAL: so kTLS says here that it has met a control record. */
+		ret = resume(sk, ret == -EINVAL ? -EIO : ret);
 	} while (ret > 0);
 	return ret;
 }
@@ -600,28 +792,23 @@ __poll_t kb_stream_poll(struct file *file, struct socket *sock,
 	if (!kb_ktls_is_sw(sk, KEYBLOB_DIR_RX) || READ_ONCE(sk->sk_err) ||
 	    READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
 		return mask;
-	return kb_ktls_has_record(sk) ? mask | in : mask & ~in;
+	return kb_ktls_has_record(sk) || kb_ktls_is_broken(sk) ? mask | in : mask & ~in;
 }
 
 /* ---- the end ---- */
+
+/* kb_stream_kill() - the connection was reset under a half-made direction */
+void kb_stream_kill(struct sock *sk, int result)
+{
+	WRITE_ONCE(kb_sock(sk)->closing, true);
+	end_rx(sk, KEYBLOB_END_ABORTED, 0, result);
+}
 
 int kb_stream_shutdown(struct socket *sock, int how)
 {
 	if (how == SHUT_WR || how == SHUT_RDWR)
 		send_last_alert(sock->sk, KB_LEVEL_WARNING, KB_CLOSE_NOTIFY);
 	return kb_ulp_base_ops(sock->sk)->shutdown(sock, how);
-}
-
-/* Makes kTLS decrypt the next record, if it is there: is it a control record? */
-static bool is_at_control(struct sock *sk)
-{
-	u8 byte;
-	struct kvec vec = { .iov_base = &byte, .iov_len = sizeof(byte) };
-	struct msghdr msg = {};
-
-	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &vec, 1, sizeof(byte));
-	return kb_base_recvmsg(kb_ulp_base(sk), sk, &msg, sizeof(byte),
-			       MSG_PEEK | MSG_DONTWAIT) == -EIO;
 }
 
 /*
@@ -637,7 +824,7 @@ void kb_stream_finish(struct sock *sk)
 	int rounds = 64;
 
 	while (kb->rx.ready && !ended(kb) && rounds--) {
-		if (!is_at_control(sk) || control(sk))
+		if (peek(sk, MSG_DONTWAIT) != -EIO || control(sk) < 0)
 			break;
 	}
 	if (kb->closing || !((TCPF_ESTABLISHED | TCPF_CLOSE_WAIT) & (1 << sk->sk_state)) ||

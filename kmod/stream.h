@@ -10,7 +10,7 @@ struct poll_table_struct;
 
 /* struct proto; recvmsg and sendpage, which differ between kernels: compat.h */
 int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
-int kb_stream_send_begin(struct sock *sk, size_t *max);
+int kb_stream_send_begin(struct sock *sk, int flags, size_t *max);
 void kb_stream_send_end(struct sock *sk);
 
 /* struct proto_ops */
@@ -22,6 +22,9 @@ int kb_stream_shutdown(struct socket *sock, int how);
 
 /* for close() and the options */
 void kb_stream_finish(struct sock *sk);
+int kb_stream_hold(struct sock *sk);
+void kb_stream_release(struct sock *sk);
+void kb_stream_kill(struct sock *sk, int result);
 int kb_stream_rekey(struct sock *sk, bool request);
 
 #endif

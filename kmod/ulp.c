@@ -48,11 +48,9 @@ static void override(struct raised *r, const struct sock *sk)
 	r->prot.setsockopt = kb_setsockopt;
 	r->prot.getsockopt = kb_getsockopt;
 	r->prot.close = close;
-	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_TX)) {
-		r->prot.sendmsg = kb_stream_sendmsg;
-		kb_override_sendpage(&r->prot);
-		r->ops.shutdown = kb_stream_shutdown;
-	}
+	r->prot.sendmsg = kb_stream_sendmsg;
+	kb_override_sendpage(&r->prot);
+	r->ops.shutdown = kb_stream_shutdown;
 	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_RX)) {
 		r->prot.recvmsg = kb_recvmsg;
 		r->ops.splice_read = kb_stream_splice_read;
@@ -72,7 +70,7 @@ void kb_ulp_raise(struct sock *sk)
 	struct raised *r;
 
 	mutex_lock(&protos_lock);
-	for (r = protos; r->base && r->base != base; r++)
+	for (r = protos; r < protos + KB_PROTOS - 1 && r->base && r->base != base; r++)
 		;
 	if (!r->base) {
 		r->base_ops = READ_ONCE(sk->sk_socket->ops);
@@ -84,6 +82,8 @@ void kb_ulp_raise(struct sock *sk)
 	mutex_unlock(&protos_lock);
 	WRITE_ONCE(kb->base, r->base);
 	WRITE_ONCE(kb->base_ops, r->base_ops);
+	/* Whoever meets our proto finds it whole. */
+	smp_wmb();
 	WRITE_ONCE(sk->sk_prot, &r->prot);
 	WRITE_ONCE(sk->sk_socket->ops, &r->ops);
 }

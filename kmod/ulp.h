@@ -39,13 +39,16 @@ struct kb_sock {
 	int rx_result;			/* of reading, once rx.end is set */
 	bool truncation_ok;
 	u32 tickets;
-	struct kb_limit updates;	/* how many KeyUpdates may still come */
+	struct kb_limit limit;		/* on what the peer may ask for */
 
 	/* sending */
 	struct kb_dir tx;
 	struct rw_semaphore sending;
 	bool update_due;		/* the peer waits for our KeyUpdate */
 	bool closing;			/* no more data: close_notify is on its way */
+	bool turned_away;		/* a sender got EAGAIN because of @sending */
+	bool controlling;		/* a control record goes out at this moment */
+	bool marked;			/* SEND_SHUTDOWN is stop_senders()'s */
 
 	struct mutex import;		/* one import at a time */
 
