@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The codec for the messages of protocol.h: build requests, take replies apart.
+ * Pure functions on the caller's buffers; replies are not trusted.
+ */
+#ifndef KB_MESSAGE_H
+#define KB_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+
+#include "protocol.h"
+
+/* One packet, aligned as its headers need it. */
+union kb_packet {
+	struct nlmsghdr header;
+	unsigned char bytes[KEYBLOB_MSG_MAX];
+};
+
+/* A reply taken apart; what the attributes point at is the packet. */
+struct kb_reply {
+	uint32_t seq;
+	uint8_t cmd;
+	uint8_t version;
+	const struct nlattr *attrs[KEYBLOB_A_MAX + 1];	/* NULL: absent */
+};
+
+void kb_message_begin(union kb_packet *packet, uint8_t cmd, uint32_t seq);
+int kb_message_put(union kb_packet *packet, uint16_t type, const void *data, size_t len);
+int kb_message_put_alpn(union kb_packet *packet, const char *const *protocols);
+
+int kb_reply_header(const union kb_packet *packet, size_t len, struct kb_reply *reply);
+int kb_reply_attrs(const union kb_packet *packet, struct kb_reply *reply);
+
+int kb_reply_has(const struct kb_reply *reply, enum keyblob_attr type);
+const void *kb_reply_data(const struct kb_reply *reply, enum keyblob_attr type);
+const char *kb_reply_string(const struct kb_reply *reply, enum keyblob_attr type);
+uint8_t kb_reply_u8(const struct kb_reply *reply, enum keyblob_attr type);
+uint16_t kb_reply_u16(const struct kb_reply *reply, enum keyblob_attr type);
+uint32_t kb_reply_u32(const struct kb_reply *reply, enum keyblob_attr type);
+
+#endif /* KB_MESSAGE_H */
