@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# make			the module and all of user space, in build/
+# make demo		the main job, on real input, in a throwaway guest
+# make check		the tests, in a guest with kernel KERNEL
+# make check-matrix	the same for every kernel
+# make lint		style and static analysis
+# make install		DESTDIR and PREFIX as usual; the module goes to the running kernel
+# make clean
+
+PREFIX	?= /usr/local
+SBINDIR	?= $(PREFIX)/sbin
+BINDIR	?= $(PREFIX)/bin
+LIBDIR	?= $(PREFIX)/lib
+INCDIR	?= $(PREFIX)/include
+MANDIR	?= $(PREFIX)/share/man
+
+# What the module is built against by default: the running kernel's headers, or else
+# any that are installed, or else those of the tests' default kernel.
+KERNEL	?= 6.1
+KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build), \
+	   $(lastword $(sort $(wildcard /usr/src/linux-headers-*-amd64))), \
+	   $(shell scripts/kernel $(KERNEL) --headers))
+
+VERSION	:= 0.1
+SONAME	:= libkeyblob.so.0
+B	:= build
+
+CFLAGS	?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+KB_CFLAGS := -std=gnu11 -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
+	     $(if $(WERROR),-Werror) -D_GNU_SOURCE -DKEYBLOB_VERSION='"$(VERSION)"' \
+	     -Iuapi -Iuserspace/lib -MMD -MP $(CFLAGS)
+
+AGENT_PKGS := openssl libevent_core libnl-3.0 libnl-genl-3.0
+AGENT_CFLAGS = $(shell pkg-config --cflags $(AGENT_PKGS))
+AGENT_LIBS = $(shell pkg-config --libs $(AGENT_PKGS))
+
+objects	= $(patsubst userspace/%.c,$(B)/%.o,$(wildcard userspace/$(1)/*.c))
+LIB_OBJS	:= $(call objects,lib)
+AGENT_OBJS	:= $(call objects,agent)
+CLI_OBJS	:= $(call objects,cli)
+EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
+
+.PHONY: all userspace module demo check check-matrix lint install clean deps
+all: module userspace
+
+userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc $(EXAMPLES)
+
+# ---- the module: built in a shadow of the tree, one per kernel ----
+
+MODULE_SRC := Kbuild $(wildcard kmod/*.[ch] uapi/linux/*.h)
+
+module: $(B)/keyblob.ko
+
+$(B)/keyblob.ko: $(MODULE_SRC)
+	scripts/build-module $(B)/module $(KDIR)
+	cp $(B)/module/keyblob.ko $@
+
+$(B)/%/keyblob.ko: $(MODULE_SRC)
+	scripts/root --kernel $* -- scripts/build-module $(B)/$*
+
+# ---- user space ----
+
+$(B)/lib/%.o: userspace/lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(KB_CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(B)/agent/%.o: userspace/agent/%.c
+	@mkdir -p $(@D)
+	$(CC) $(KB_CFLAGS) $(AGENT_CFLAGS) -c -o $@ $<
+
+$(B)/cli/%.o: userspace/cli/%.c
+	@mkdir -p $(@D)
+	$(CC) $(KB_CFLAGS) -c -o $@ $<
+
+$(B)/$(SONAME): $(LIB_OBJS) userspace/lib/libkeyblob.map
+	$(CC) -shared -Wl,-soname,$(SONAME) -Wl,--version-script=userspace/lib/libkeyblob.map \
+		-Wl,-z,defs $(LDFLAGS) -o $@ $(LIB_OBJS)
+	ln -sf $(SONAME) $(B)/libkeyblob.so
+
+$(B)/libkeyblob.a: $(LIB_OBJS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/libkeyblob.pc: userspace/lib/libkeyblob.pc.in Makefile
+	sed -e 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@INCDIR@,$(INCDIR),; s,@VERSION@,$(VERSION),' \
+		$< > $@
+
+$(B)/keyblobd: $(AGENT_OBJS)
+	$(CC) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+
+$(B)/keyblob: $(CLI_OBJS) $(B)/libkeyblob.a
+	$(CC) $(LDFLAGS) -o $@ $^
+
+# The examples link the static library, so that they show what they need: libc.
+$(EXAMPLES): $(B)/%: userspace/examples/%.c $(B)/libkeyblob.a
+	$(CC) $(KB_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libkeyblob.a
+
+-include $(wildcard $(B)/*/*.d $(B)/*.d)
+
+# ---- use ----
+
+deps:
+	scripts/deps
+
+demo: deps
+	scripts/demo
+
+check: deps
+	scripts/check $(KERNEL)
+
+check-matrix: deps
+	scripts/check 6.1 6.12
+
+lint: deps
+	scripts/lint
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(INCDIR)/linux $(DESTDIR)$(MANDIR)/man1
+	install $(B)/keyblobd $(DESTDIR)$(SBINDIR)
+	install $(B)/keyblob $(DESTDIR)$(BINDIR)
+	install -m 644 $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libkeyblob.so
+	install -m 644 $(B)/libkeyblob.a $(DESTDIR)$(LIBDIR)
+	install -m 644 $(B)/libkeyblob.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 userspace/lib/keyblob.h $(DESTDIR)$(INCDIR)
+	install -m 644 uapi/linux/keyblob.h $(DESTDIR)$(INCDIR)/linux
+	install -m 644 userspace/cli/*.1 $(DESTDIR)$(MANDIR)/man1
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(B)/module \
+		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
+
+clean:
+	rm -rf $(B)
