@@ -55,14 +55,14 @@ static inline int kb_base_recvmsg(const struct proto *base, struct sock *sk,
 static inline int kb_sendpage(struct sock *sk, struct page *page, int offset, size_t size,
 			      int flags)
 {
-	size_t max;
+	struct kb_send send;
 	int ret;
 
-	ret = kb_stream_send_begin(sk, flags, &max);
+	ret = kb_stream_send_begin(sk, flags, &send);
 	if (ret)
 		return sk_stream_error(sk, flags, ret);
 	ret = kb_ulp_base(sk)->sendpage(sk, page, offset, size, flags);
-	kb_stream_send_end(sk);
+	kb_stream_send_end(sk, &send);
 	return ret;
 }
 

@@ -341,6 +341,12 @@ size_t kb_ktls_payload_max(const struct sock *sk)
 	return kb_tls_payload_max(tls_get_ctx(sk));
 }
 
+/* kb_ktls_has_open_record() - did MSG_MORE leave a record that has no number yet? */
+bool kb_ktls_has_open_record(const struct sock *sk)
+{
+	return READ_ONCE(tls_sw_ctx_tx(tls_get_ctx(sk))->open_rec);
+}
+
 /* kb_ktls_has_record() - is a whole record there, decrypted or not? Lockless. */
 bool kb_ktls_has_record(const struct sock *sk)
 {

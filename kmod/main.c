@@ -26,7 +26,7 @@ u32 kb_lifetime_ms(void)
 static ulong records_max;
 module_param(records_max, ulong, 0644);
 MODULE_PARM_DESC(records_max,
-		 "records to send under one key, if fewer than its cipher allows; 0: what the cipher allows");
+		 "records to send under one key, 16 or more, if fewer than its cipher allows; 0: what the cipher allows");
 
 static uint keyupdates_in_row = 32;
 module_param(keyupdates_in_row, uint, 0644);
@@ -50,7 +50,9 @@ MODULE_PARM_DESC(keyupdates_refused, "connections that were ended for too many K
 
 u64 kb_records_max(void)
 {
-	return READ_ONCE(records_max);
+	const u64 max = READ_ONCE(records_max);
+
+	return max ? max_t(u64, max, 16) : 0;
 }
 
 u32 kb_updates_in_row(void)

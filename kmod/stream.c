@@ -26,8 +26,11 @@
 #include "stream.h"
 #include "ulp.h"
 
-/* Records that a sender may send before it asks again. */
-#define SHARE_RECORDS	64
+/* With fewer records left than this, senders go one by one. */
+#define NEAR_LIMIT	4096
+
+/* What a sender may send before it asks again, in records: many of them, far from it. */
+#define PART_RECORDS	64
 
 /* ---- sending ---- */
 
@@ -243,12 +246,15 @@ static int seize(struct kb_sock *kb, int flags)
 	return down_write_trylock(&kb->sending) ? 0 : -EAGAIN;
 }
 
+/* Records of data that the key to send with may still encrypt, but for a last one: a
+ * KeyUpdate or an alert.
+ */
 static u64 records_left(const struct sock *sk, const struct kb_sock *kb)
 {
-	const u64 sent = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX);
+	const u64 sent = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX) + kb_ktls_has_open_record(sk);
 	const u64 max = min_not_zero(kb->suite->records_max, kb_records_max());
 
-	return sent < max ? max - sent : 0;
+	return sent + 1 < max ? max - 1 - sent : 0;
 }
 
 /* A sender has come upon a KeyUpdate that must go before its data. */
@@ -271,54 +277,66 @@ static int send_due_update(struct sock *sk, int flags)
 	return err;
 }
 
+/* The state in which a stream lets its users send, as tcp_sendmsg() begins. */
+static bool may_send(const struct sock *sk, const struct kb_sock *kb)
+{
+	return !kb->tx.end && !READ_ONCE(kb->closing) && !READ_ONCE(sk->sk_err) &&
+	       !(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN);
+}
+
 /*
  * kb_stream_send_begin() - admit a sender, who leaves by kb_stream_send_end()
  *
- * @flags are those of sendmsg(). *@max: how many bytes it may send before it has to
- * come again, so that many senders at once do not pass the limit of the key by more
- * than SHARE_RECORDS each. Returns 0, -EPIPE (the stream has ended), -EKEYEXPIRED (TLS
- * 1.2, at the limit), -EAGAIN, -EINTR, or why the KeyUpdate that was due could not be
- * sent.
+ * @flags are those of sendmsg(). Far from the limit of the key senders work side by
+ * side, near it one by one, so that it is never passed. Returns 0, -EPIPE (the stream
+ * has ended), -EKEYEXPIRED (TLS 1.2, at the limit), -EAGAIN, -EINTR, or why the
+ * KeyUpdate that was due could not be sent.
  */
-int kb_stream_send_begin(struct sock *sk, int flags, size_t *max)
+int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send)
 {
 	struct kb_sock *kb = kb_sock(sk);
 	u64 left;
 	int err;
 
+	send->alone = false;
 	for (;;) {
-		err = share(kb, flags);
+		err = send->alone ? seize(kb, flags) : share(kb, flags);
 		if (unlikely(err))
 			return err;
 		if (unlikely(!kb->tx.ready)) {
-			*max = SIZE_MAX;	/* plain TCP, for the handshake */
+			send->max = SIZE_MAX;	/* plain TCP, for the handshake */
 			return 0;
 		}
-		if (unlikely(kb->tx.end || READ_ONCE(kb->closing))) {
-			err = -EPIPE;
+		err = -EPIPE;
+		if (unlikely(!may_send(sk, kb)))
 			break;
-		}
 		left = records_left(sk, kb);
 		if (likely(left && !READ_ONCE(kb->update_due))) {
-			*max = min_t(u64, left, SHARE_RECORDS) * kb_ktls_payload_max(sk);
-			return 0;
+			send->max = min_t(u64, left, PART_RECORDS) * kb_ktls_payload_max(sk);
+			if (likely(left > NEAR_LIMIT || send->alone))
+				return 0;
+			send->alone = true;
+			up_read(&kb->sending);
+			continue;
 		}
-		if (kb->tls_version == TLS_1_2_VERSION) {
-			err = -EKEYEXPIRED;
+		err = -EKEYEXPIRED;
+		if (kb->tls_version == TLS_1_2_VERSION)
 			break;
-		}
-		up_read(&kb->sending);
+		kb_stream_send_end(sk, send);
 		err = send_due_update(sk, flags);
 		if (err)
 			return err;
 	}
-	up_read(&kb->sending);
+	kb_stream_send_end(sk, send);
 	return err;
 }
 
-void kb_stream_send_end(struct sock *sk)
+void kb_stream_send_end(struct sock *sk, const struct kb_send *send)
 {
-	up_read(&kb_sock(sk)->sending);
+	if (unlikely(send->alone))
+		up_write(&kb_sock(sk)->sending);
+	else
+		up_read(&kb_sock(sk)->sending);
 	after_hold(sk);
 }
 
@@ -355,8 +373,9 @@ static int check_cmsg(struct msghdr *msg)
 
 int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 {
+	struct kb_send send;
 	int done = 0, ret;
-	size_t max, rest;
+	size_t rest;
 
 	if (unlikely(msg->msg_controllen && kb_sock(sk)->tx.ready)) {
 		ret = check_cmsg(msg);
@@ -366,19 +385,19 @@ int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 		msg->msg_controllen = 0;
 	}
 	for (;;) {
-		ret = kb_stream_send_begin(sk, msg->msg_flags, &max);
+		ret = kb_stream_send_begin(sk, msg->msg_flags, &send);
 		if (unlikely(ret))
 			return done ?: sk_stream_error(sk, msg->msg_flags, ret);
-		if (likely(size <= max)) {
+		if (likely(size <= send.max)) {
 			ret = kb_ulp_base(sk)->sendmsg(sk, msg, size);
-			kb_stream_send_end(sk);
+			kb_stream_send_end(sk, &send);
 			break;
 		}
 		/* A part now, as much as this key may still encrypt. */
-		rest = size - max;
-		iov_iter_truncate(&msg->msg_iter, max);
-		ret = kb_ulp_base(sk)->sendmsg(sk, msg, max);
-		kb_stream_send_end(sk);
+		rest = size - send.max;
+		iov_iter_truncate(&msg->msg_iter, send.max);
+		ret = kb_ulp_base(sk)->sendmsg(sk, msg, send.max);
+		kb_stream_send_end(sk, &send);
 		iov_iter_reexpand(&msg->msg_iter, msg_data_left(msg) + rest);
 		if (ret <= 0)
 			break;
@@ -815,8 +834,8 @@ int kb_stream_shutdown(struct socket *sock, int how)
  * kb_stream_finish() - what is due before close()
  *
  * Control records that nobody has read are looked at: left in the queue they would
- * make TCP reset the connection, as unread data does. Then close_notify, unless the
- * user asked for a reset. Waits for nothing.
+ * make TCP reset the connection, as unread data does (RFC 1122 section 4.2.2.13). Then
+ * close_notify, unless it is to be a reset. Waits for nothing.
  */
 void kb_stream_finish(struct sock *sk)
 {
@@ -824,7 +843,14 @@ void kb_stream_finish(struct sock *sk)
 	int rounds = 64;
 
 	while (kb->rx.ready && !ended(kb) && rounds--) {
-		if (peek(sk, MSG_DONTWAIT) != -EIO || control(sk) < 0)
+		int ret = peek(sk, MSG_DONTWAIT);
+
+		if (ret > 0) {
+			/* Data that nobody has read: TCP resets, by its own count. */
+			sock_set_flag(sk, SOCK_LINGER);
+			sk->sk_lingertime = 0;
+		}
+		if (ret != -EIO || control(sk) < 0)
 			break;
 	}
 	if (kb->closing || !((TCPF_ESTABLISHED | TCPF_CLOSE_WAIT) & (1 << sk->sk_state)) ||

@@ -10,8 +10,15 @@ struct poll_table_struct;
 
 /* struct proto; recvmsg and sendpage, which differ between kernels: compat.h */
 int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
-int kb_stream_send_begin(struct sock *sk, int flags, size_t *max);
-void kb_stream_send_end(struct sock *sk);
+
+/* A sender who was admitted. */
+struct kb_send {
+	size_t max;	/* bytes that it may send before it has to come again */
+	bool alone;
+};
+
+int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send);
+void kb_stream_send_end(struct sock *sk, const struct kb_send *send);
 
 /* struct proto_ops */
 ssize_t kb_stream_splice_read(struct socket *sock, loff_t *ppos,
