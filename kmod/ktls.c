@@ -368,6 +368,32 @@ bool kb_ktls_is_broken(const struct sock *sk)
 }
 
 /*
+ * kb_ktls_is_too_long() - did kTLS give up because of a record's length?
+ *
+ * The header that it did not like is where it was: kTLS's own word for it, sk_err, may
+ * have been taken by anybody. Under the socket lock.
+ */
+bool kb_ktls_is_too_long(const struct sock *sk)
+{
+	const struct tls_context *ctx = tls_get_ctx(sk);
+	const struct tls_strparser *strp = &tls_sw_ctx_rx(ctx)->strp;
+	const struct sk_buff *skb;
+	u8 head[TLS_HEADER_SIZE];
+	int offset;
+
+	if (strp->copy_mode) {
+		skb = strp->anchor;
+		offset = strp->stm.offset;
+	} else {
+		skb = skb_peek(&sk->sk_receive_queue);
+		offset = skb ? tcp_sk(sk)->copied_seq - TCP_SKB_CB(skb)->seq : 0;
+	}
+	return skb && !skb_copy_bits(skb, offset, head, sizeof(head)) &&
+	       get_unaligned_be16(head + 3) >
+	       TLS_MAX_PAYLOAD_SIZE + ctx->prot_info.overhead_size - TLS_HEADER_SIZE;
+}
+
+/*
  * kb_ktls_control() - the control record at which kTLS has stopped, or NULL
  *
  * kTLS decrypts nothing beyond a record that is not data until that is taken away.

@@ -40,6 +40,7 @@ bool kb_ktls_has_open_record(const struct sock *sk);
 bool kb_ktls_has_record(const struct sock *sk);
 bool kb_ktls_is_stopped(const struct sock *sk);
 bool kb_ktls_is_broken(const struct sock *sk);
+bool kb_ktls_is_too_long(const struct sock *sk);
 struct sk_buff *kb_ktls_control(struct sock *sk, u8 *type, int *offset, int *len);
 void kb_ktls_control_done(struct sock *sk, struct sk_buff *skb);
 

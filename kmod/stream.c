@@ -628,14 +628,14 @@ static int end_of_tcp(struct sock *sk)
 /* kTLS met bytes that are no record, or none that it can decrypt. */
 static int broken(struct sock *sk, int ret)
 {
-	switch (ret) {
-	case -EBADMSG:
+	bool too_long;
+
+	if (ret == -EBADMSG)
 		return abort_stream(sk, KB_BAD_RECORD_MAC, ret);
-	case -EMSGSIZE:
-		return abort_stream(sk, KB_RECORD_OVERFLOW, ret);
-	default:
-		return abort_stream(sk, KB_DECODE_ERROR, -EPROTO);
-	}
+	lock_sock(sk);
+	too_long = kb_ktls_is_too_long(sk);
+	release_sock(sk);
+	return abort_stream(sk, too_long ? KB_RECORD_OVERFLOW : KB_DECODE_ERROR, -EPROTO);
 }
 
 /*

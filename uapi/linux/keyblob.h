@@ -36,7 +36,6 @@
  *	ECONNABORTED	the peer sent a fatal alert
  *	EPROTO		the peer broke the protocol and was sent a fatal alert
  *	EBADMSG		a record was not authentic; the peer was sent an alert
- *	EMSGSIZE	a record was too long; likewise
  *
  * and stays there; KEYBLOB_INFO names the alert. Sending ends with EPIPE after a
  * fatal alert, and with EKEYEXPIRED where a TLS 1.2 key has reached its limit.

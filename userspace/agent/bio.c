@@ -148,9 +148,9 @@ BIO *bio_new(struct wire *wire)
 	return bio;
 }
 
-bool bio_send_plain_alert(struct wire *wire, uint8_t description)
+bool bio_send_plain_alert(struct wire *wire, uint8_t level, uint8_t description)
 {
-	const uint8_t record[] = { 21, 3, 3, 0, 2, 2 /* fatal */, description };
+	const uint8_t record[] = { 21, 3, 3, 0, 2, level, description };
 
 	if (wire->tx.bytes || wire->error)
 		return false;

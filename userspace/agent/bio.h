@@ -39,9 +39,9 @@ void record_stream_rekey(struct record_stream *stream);
 bool record_stream_idle(const struct record_stream *stream);
 
 /*
- * Send a fatal alert without OpenSSL's help, which is possible as long as this
+ * Send an alert without OpenSSL's help, which is possible as long as this
  * side has sent nothing. Best effort: returns true if it went out.
  */
-bool bio_send_plain_alert(struct wire *wire, uint8_t description);
+bool bio_send_plain_alert(struct wire *wire, uint8_t level, uint8_t description);
 
 #endif

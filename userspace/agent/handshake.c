@@ -215,8 +215,17 @@ static void explain_tls_error(struct handshake *h)
 static void send_alert(struct handshake *h, uint8_t alert)
 {
 	if (h->result.alert_sent == NO_ALERT && h->result.alert_received == NO_ALERT &&
-	    bio_send_plain_alert(&h->wire, alert))
+	    bio_send_plain_alert(&h->wire, SSL3_AL_FATAL, alert))
 		h->result.alert_sent = alert;
+}
+
+/* user_canceled is a warning, and close_notify follows: RFC 8446 section 6.1. */
+static void send_canceled(struct handshake *h)
+{
+	if (h->result.alert_received == NO_ALERT &&
+	    bio_send_plain_alert(&h->wire, SSL3_AL_WARNING, SSL_AD_USER_CANCELLED) &&
+	    bio_send_plain_alert(&h->wire, SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY))
+		h->result.alert_sent = SSL_AD_USER_CANCELLED;
 }
 
 static void explain_failure(struct handshake *h, int ssl_error)
@@ -246,7 +255,7 @@ static void explain_timeout(struct handshake *h)
 {
 	fail(h, ETIMEDOUT, "handshake timed out after %.1f s, peer sent %" PRIu64 " bytes",
 	     h->timeout_ms / 1000.0, h->wire.rx.bytes);
-	send_alert(h, SSL_AD_USER_CANCELLED);
+	send_canceled(h);
 }
 
 /*

@@ -48,7 +48,12 @@ static int check_socket(int fd, struct seal_error *error)
 		return refuse(error, EINVAL,
 			      "the socket is a listening one; pass what accept() returned");
 	}
-	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_ESTABLISHED)
+	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len))
+		return refuse(error, EINVAL, "the socket tells nothing of TCP");
+	if (info.tcpi_state == TCP_CLOSE_WAIT)
+		return refuse(error, ECONNRESET,
+			      "peer closed the connection before the handshake");
+	if (info.tcpi_state != TCP_ESTABLISHED)
 		return refuse(error, ENOTCONN, "the socket is not, or no longer, connected");
 	return 0;
 }
