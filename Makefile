@@ -109,7 +109,7 @@ check: deps
 	scripts/check $(KERNEL)
 
 check-matrix: deps
-	scripts/check 6.1 6.12
+	scripts/check 6.1 6.12 7.3
 
 lint: deps
 	scripts/lint

@@ -251,10 +251,11 @@ static int seize(struct kb_sock *kb, int flags)
  */
 static u64 records_left(const struct sock *sk, const struct kb_sock *kb)
 {
-	const u64 sent = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX) + kb_ktls_has_open_record(sk);
 	const u64 max = min_not_zero(kb->suite->records_max, kb_records_max());
+	const u64 sent = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX);
+	const u64 spoken_for = 1 + kb_ktls_has_open_record(sk);
 
-	return sent + 1 < max ? max - 1 - sent : 0;
+	return sent < max && max - sent > spoken_for ? max - sent - spoken_for : 0;
 }
 
 /* A sender has come upon a KeyUpdate that must go before its data. */

@@ -1,0 +1,215 @@
+# shellcheck shell=bash disable=SC2030,SC2031,SC2034 # used by others, and in subshells
+# For the end-to-end tests, which run as root where the module is loaded, or can be
+# (KEYBLOB_MODULE or KEYBLOB_KO). What they run comes from KEYBLOB_BUILD. A test is a
+# function named after the promise that it keeps; run_tests gives them as TAP. Sourced;
+# makes a directory, enters it, and removes it with all that was started at the end.
+
+set -u
+e2e=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+build=$(realpath "${KEYBLOB_BUILD:-$e2e/../../build}")
+PATH=$build/selftests/e2e:$build:$PATH
+export LC_ALL=C
+agent_path='' agent_pid='' agent_log='' app_port='' app_log='' app_pid=''
+
+bail_out() {
+	echo "Bail out! $*"
+	exit 1
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/keyblob-e2e.XXXXXX")
+started=()
+stop_started() {
+	local pid
+	for pid in "${started[@]}"; do
+		kill "$pid" 2>/dev/null
+	done
+	for pid in "${started[@]}"; do
+		until_true 5 gone "$pid" || kill -KILL "$pid" 2>/dev/null
+	done
+}
+clean_up() {
+	stop_started
+	cd /
+	rm -rf "$work"
+}
+trap clean_up EXIT
+cd "$work" || exit
+
+# until_true SECONDS COMMAND...: whether it succeeds before that.
+until_true() {
+	local seconds=$1 end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		if [ $SECONDS -ge $end ]; then
+			echo "not within $seconds s: $*" >&2
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+gone() {
+	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
+# now_ms: for durations.
+now_ms() {
+	local us=${EPOCHREALTIME/[.,]/}
+	echo $((us / 1000))
+}
+
+# run_tests 'FUNCTION ARG...'...: each in a subshell that ends at the first command
+# that fails, and takes along what it started; what it said is shown if it did. Of all
+# tests, those that match KEYBLOB_TESTS, if it is set.
+run_tests() {
+	local number=0 failed=0 status began words test chosen=()
+	for test; do
+		[[ ! $test =~ ${KEYBLOB_TESTS:-.} ]] || chosen+=("$test")
+	done
+	echo "1..${#chosen[@]}"
+	for test in "${chosen[@]}"; do
+		number=$((number + 1))
+		read -ra words <<<"$test"
+		began=$(now_ms)
+		(
+			started=()
+			trap 'set +e; stop_started' EXIT
+			set -e
+			"${words[@]}"
+		) >"$work/output" 2>&1 </dev/null
+		status=$?
+		if [ $status = 0 ]; then
+			echo "ok $number - $test # $(($(now_ms) - began)) ms"
+		else
+			failed=$((failed + 1))
+			echo "not ok $number - $test # $(($(now_ms) - began)) ms"
+			tail -n 40 "$work/output" | sed 's/^/# /'
+		fi
+	done
+	[ $failed = 0 ]
+}
+
+# expect TEXT PATTERN: whether TEXT matches the extended regular expression.
+expect() {
+	if ! [[ $1 =~ $2 ]]; then
+		echo "expected: $2"
+		echo "got:      $1"
+		return 1
+	fi
+}
+
+# fails COMMAND...: errexit does not heed "! COMMAND".
+fails() {
+	if "$@"; then
+		echo "succeeded: $*"
+		return 1
+	fi
+}
+
+# expect_at_most NUMBER LIMIT WHAT
+expect_at_most() {
+	echo "$3: $1, limit $2"
+	[ "$1" -le "$2" ]
+}
+
+need_module() {
+	[ ! -d /sys/module/keyblob ] || return 0
+	modprobe -a tls libchacha20poly1305 || bail_out "no kernel TLS"
+	insmod "${KEYBLOB_MODULE:-${KEYBLOB_KO:?the module is not loaded}}" || bail_out "no module"
+}
+
+# make_cert NAME ec|rsa [HOST...]: NAME.pem and NAME.key.
+make_cert() {
+	local name=$1 kind=(ec -pkeyopt ec_paramgen_curve:P-256) names='' host
+	[ "$2" = ec ] || kind=(rsa:2048)
+	shift 2
+	for host; do
+		case $host in
+		*[!0-9a-f.:]* | [a-z]*) names="$names,DNS:$host" ;;
+		*) names="$names,IP:$host" ;;
+		esac
+	done
+	openssl req -x509 -newkey "${kind[@]}" -nodes -days 2 -subj "/CN=$name" \
+		-addext "subjectAltName=${names#,}" -keyout "$name.key" -out "$name.pem" \
+		2>openssl.log || bail_out "no certificate: $(cat openssl.log)"
+}
+
+# start_agent [OPTION...]: sets agent_path, agent_pid, agent_log. Certificate: the
+# options', else an ECDSA one for localhost.
+start_agent() {
+	agent_path=$work/agent-$RANDOM.sock
+	agent_log=$agent_path.log
+	case " $* " in
+	*" --cert "*) ;;
+	*)
+		[ -e localhost.pem ] || make_cert localhost ec localhost 127.0.0.1 ::1
+		set -- --cert localhost.pem --key localhost.key "$@"
+		;;
+	esac
+	keyblobd "$@" --verbose --listen "$agent_path" >"$agent_log" 2>&1 &
+	agent_pid=$!
+	started+=("$agent_pid")
+	until_true 10 grep -q ready "$agent_log" || bail_out "no agent: $(cat "$agent_log")"
+}
+
+# start_app [OPTION...]: the helper app on the agent; sets app_port, app_log, app_pid.
+start_app() {
+	app_log=$work/app-$RANDOM.log
+	app -a "$agent_path" "$@" >"$app_log" 2>&1 &
+	app_pid=$!
+	wait_for_port
+}
+
+# start_server DIRECTORY: the example on the agent; sets the same.
+start_server() {
+	app_log=$work/server-$RANDOM.log
+	https-file-server -a "$agent_path" -p 0 "$1" >"$app_log" 2>&1 &
+	app_pid=$!
+	wait_for_port
+}
+
+wait_for_port() {
+	started+=("$app_pid")
+	until_true 10 grep -q listening "$app_log" || bail_out "no server: $(cat "$app_log")"
+	app_port=$(sed -n 's/^listening on port //p' "$app_log")
+}
+
+# stop PID
+stop() {
+	kill "$1"
+	until_true 15 gone "$1"
+}
+
+workers() {
+	pgrep -P "$agent_pid"
+}
+
+# open_files PID...: how many descriptors they have, and their children.
+open_files() {
+	local pid n=0
+	for pid in "$@" $(pgrep -P "$(IFS=, && echo "$*")"); do
+		n=$((n + $(find "/proc/$pid/fd" -type l 2>/dev/null | wc -l)))
+	done
+	echo $n
+}
+
+# open_files_are NUMBER PID...
+open_files_are() {
+	local number=$1
+	shift
+	[ "$(open_files "$@")" = "$number" ]
+}
+
+# told FIELDS PORT: what app said about the peer at PORT, a line; waits for it.
+told() {
+	until_true 10 grep -q "^peer=$2 $1=" "$app_log" || return
+	grep "^peer=$2 $1=" "$app_log"
+}
+
+# field NAME TEXT: the value in "... NAME=VALUE ...".
+field() {
+	local rest=" $2"
+	[[ $rest == *" $1="* ]] || return
+	rest=${rest#*" $1="}
+	echo "${rest%% *}"
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sockets come and go in every state, their processes die: nothing is left over in
+ * the kernel. Needs the machine for itself.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "lib/net.h"
+
+struct usage {
+	long refs;		/* of the module */
+	long tls_refs;		/* of kTLS's, which we hold while we use it */
+	long sockets;		/* of TCP, all states but TIME_WAIT */
+	long orphans;
+	long slab_kb;		/* memory of the kernel's allocators */
+};
+
+/* The number that follows @label in @path; -1: not there. */
+static long read_number(const char *path, const char *label)
+{
+	FILE *f = fopen(path, "r");
+	char line[256];
+	long value = -1;
+
+	if (!f)
+		return -1;
+	while (value < 0 && fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, label);
+
+		if (at)
+			value = strtol(at + strlen(label), NULL, 10);
+	}
+	fclose(f);
+	return value;
+}
+
+static struct usage usage(void)
+{
+	return (struct usage){
+		.refs = read_number("/sys/module/keyblob/refcnt", ""),
+		.tls_refs = read_number("/sys/module/tls/refcnt", ""),
+		.sockets = read_number("/proc/net/sockstat", " alloc "),
+		.orphans = read_number("/proc/net/sockstat", " orphan "),
+		.slab_kb = read_number("/proc/meminfo", "SUnreclaim:"),
+	};
+}
+
+/* Waits for what is freed late (orphans, RCU) and looks again. */
+static struct usage settled(const struct usage *before)
+{
+	struct usage now = usage();
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		if (now.refs <= before->refs && now.tls_refs <= before->tls_refs &&
+		    now.sockets <= before->sockets && now.orphans <= before->orphans)
+			break;
+		usleep(50000);
+		now = usage();
+	}
+	usleep(300000);
+	return usage();
+}
+
+#define EXPECT_NOTHING_LEFT(before, after) do {			\
+	EXPECT_EQ((before).refs, (after).refs);			\
+	EXPECT_EQ((before).tls_refs, (after).tls_refs);		\
+	EXPECT_EQ((before).sockets, (after).sockets);		\
+	EXPECT_EQ((before).orphans, (after).orphans);		\
+} while (0)
+
+static void reset_on_close(int fd)
+{
+	const struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+/* One life of a socket, which ends at a stage that @n chooses; 0 or -1. */
+static int live(unsigned int n)
+{
+	const struct tls_suite *suite = &tls_suites[n % 6];
+	uint8_t blob[KEYBLOB_BLOB_SIZE];
+	struct conn c;
+	int err = 0;
+
+	if (conn_open(&c, n & 1 ? AF_INET6 : AF_INET, suite->version, suite->cipher))
+		return -1;
+	/* No TIME_WAIT, which would count as left over. */
+	reset_on_close(c.peer.fd);
+	switch (n / 6 % 7) {
+	case 0:				/* attached */
+		break;
+	case 1:				/* exported */
+		err = keyblob_export(c.fd, &c.tx, blob);
+		break;
+	case 2:				/* refused */
+		err = keyblob_export(c.fd, &c.tx, blob);
+		blob[100] ^= 1;
+		if (!err && keyblob_import(c.fd, KEYBLOB_DIR_TX, blob, sizeof(blob)) != -EBADMSG)
+			err = -1;
+		break;
+	case 3:				/* one direction */
+		err = conn_import_one(&c, n & 4 ? KEYBLOB_DIR_TX : KEYBLOB_DIR_RX);
+		break;
+	case 4:				/* in use */
+		err = conn_import(&c) || !conn_works(&c);
+		break;
+	case 5:				/* with data on its way in both directions */
+		err = conn_import(&c) || write(c.fd, blob, 200) != 200 ||
+		      tls_peer_write(&c.peer, blob, 200);
+		break;
+	case 6:				/* reset by the peer */
+		err = conn_import(&c);
+		close(c.peer.fd);
+		c.peer.fd = -1;
+		break;
+	}
+	conn_close(&c);
+	return err ? -1 : 0;
+}
+
+static int live_many(unsigned int from, unsigned int count)
+{
+	int err = 0;
+
+	while (count--)
+		err |= live(from++);
+	return err;
+}
+
+FIXTURE(lifecycle) {};
+FIXTURE_SETUP(lifecycle) {}
+FIXTURE_TEARDOWN(lifecycle) {}
+
+#define LIVES	600
+#define BATCHES	4
+
+/*
+ * The allocators' own ups and downs are as large as a small leak, but a leak is there
+ * in every batch: the least growth counts.
+ */
+TEST_F_TIMEOUT(lifecycle, many_lives_leave_nothing_behind, 120)
+{
+	struct usage before, after;
+	long growth = LONG_MAX;
+	int i;
+
+	/* What is allocated once. */
+	ASSERT_EQ(0, live_many(0, 420));
+	before = usage();
+	before = settled(&before);
+	for (i = 0; i < BATCHES; i++) {
+		ASSERT_EQ(0, live_many(0, LIVES));
+		after = settled(&before);
+		EXPECT_NOTHING_LEFT(before, after);
+		TH_LOG("%d lives: %+ld kB", LIVES, after.slab_kb - before.slab_kb);
+		if (after.slab_kb - before.slab_kb < growth)
+			growth = after.slab_kb - before.slab_kb;
+		before = after;
+	}
+	/* The smallest thing that a life allocates takes 256 bytes; half for noise. */
+	EXPECT_GT(LIVES * 128 / 1024, growth);
+}
+
+TEST_F_TIMEOUT(lifecycle, killed_processes_leave_nothing_behind, 120)
+{
+	struct usage before = usage(), after;
+	unsigned int i, j;
+	pid_t pids[3];
+	int status;
+
+	before = settled(&before);
+	for (i = 0; i < 40; i++) {
+		for (j = 0; j < ARRAY_SIZE(pids); j++) {
+			pids[j] = fork();
+			ASSERT_LE(0, pids[j]);
+			if (!pids[j])
+				_exit(live_many(i * 100 + j * 7, 100000) ? 1 : 0);
+		}
+		usleep(5000 + i * 1000);
+		for (j = 0; j < ARRAY_SIZE(pids); j++) {
+			kill(pids[j], SIGKILL);
+			ASSERT_EQ(pids[j], waitpid(pids[j], &status, 0));
+			/* Killed, not failed. */
+			EXPECT_TRUE(WIFSIGNALED(status));
+		}
+	}
+	after = settled(&before);
+	EXPECT_NOTHING_LEFT(before, after);
+}
+
+/* A process that dies with a sender, a receiver and an importer inside the kernel. */
+TEST_F_TIMEOUT(lifecycle, process_killed_within_its_calls_leaves_nothing_behind, 120)
+{
+	struct usage before = usage(), after;
+	unsigned int i;
+
+	before = settled(&before);
+	for (i = 0; i < 20; i++) {
+		static uint8_t data[8 << 20];
+		struct conn c;
+		pid_t pids[2];
+		int j;
+
+		ASSERT_EQ(0, conn_open(&c, AF_INET, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128));
+		reset_on_close(c.peer.fd);
+		ASSERT_EQ(0, conn_import(&c));
+		for (j = 0; j < 2; j++) {
+			pids[j] = fork();
+			ASSERT_LE(0, pids[j]);
+			if (!pids[j]) {
+				if (j)
+					send(c.fd, data, sizeof(data), MSG_NOSIGNAL);
+				else
+					recv(c.fd, data, sizeof(data), MSG_WAITALL);
+				_exit(0);
+			}
+		}
+		usleep(10000);
+		for (j = 0; j < 2; j++) {
+			int status;
+
+			kill(pids[j], SIGKILL);
+			ASSERT_EQ(pids[j], waitpid(pids[j], &status, 0));
+			EXPECT_TRUE(WIFSIGNALED(status));
+		}
+		conn_close(&c);
+	}
+	after = settled(&before);
+	EXPECT_NOTHING_LEFT(before, after);
+}
+
+TEST_HARNESS_MAIN
