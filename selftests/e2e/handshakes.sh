@@ -90,7 +90,8 @@ nothing_is_left_over() {
 	}
 	until_true 5 open_files_are "$files_before" "$agent_pid"
 	until_true 5 no_slab_grew_since slabs.before
-	expect_at_most $(($(resident) - resident_before)) 1024 'kB more memory in the workers'
+	# The allocator keeps what 200 handshakes at once took, some 40 kB each.
+	expect_at_most $(($(resident) - resident_before)) 8192 'kB more memory in the workers'
 	until_true 5 unused
 }
 
