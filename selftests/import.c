@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "kselftest_harness.h"
+#include "lib/blob_error.h"
 #include "lib/net.h"
 #include "lib/suites.h"
 
@@ -68,18 +69,6 @@ static void sleep_ms(long ms)
 	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 
 	nanosleep(&t, NULL);
-}
-
-/* Which error a change of byte @i makes. */
-static int error_of(size_t i)
-{
-	if (i < offsetof(struct keyblob_head, version))
-		return -EINVAL;
-	if (i < offsetof(struct keyblob_head, size))
-		return -EPROTONOSUPPORT;
-	if (i < sizeof(struct keyblob_head))
-		return -EINVAL;
-	return -EBADMSG;
 }
 
 TEST_F(import, every_altered_byte_is_refused)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Unit tests of kmod/blob.c: what is taken, how it is sealed, what opens again. */
 #include "kselftest_harness.h"
+#include "../lib/blob_error.h"
 #include "blob.h"
 
 /* Key material that is in order. */
@@ -108,18 +109,6 @@ TEST_F(blob, head_describes_itself)
 	EXPECT_EQ(0, memcmp(self->blob, "KBLB", 4));
 	EXPECT_EQ(KEYBLOB_BLOB_VERSION, head->version);
 	EXPECT_EQ(KEYBLOB_BLOB_SIZE, head->size);
-}
-
-/* Which error a change of byte @i makes. */
-static int error_of(size_t i)
-{
-	if (i < offsetof(struct keyblob_head, version))
-		return -EINVAL;
-	if (i < offsetof(struct keyblob_head, size))
-		return -EPROTONOSUPPORT;
-	if (i < sizeof(struct keyblob_head))
-		return -EINVAL;
-	return -EBADMSG;
 }
 
 TEST_F(blob, every_flipped_bit_is_refused)
