@@ -54,6 +54,20 @@ bool kb_ktls_in_use(const struct sock *sk)
 }
 
 /*
+ * kb_ktls_below() - the proto that kTLS passes what it does not know to, and returns
+ * the socket to when it leaves; kb_ktls_set_below() - give it another
+ */
+struct proto *kb_ktls_below(const struct sock *sk)
+{
+	return tls_get_ctx(sk)->sk_proto;
+}
+
+void kb_ktls_set_below(struct sock *sk, struct proto *below)
+{
+	WRITE_ONCE(tls_get_ctx(sk)->sk_proto, below);
+}
+
+/*
  * kb_ktls_key_init() - make a transform with the key that @keys holds
  *
  * Everything about a key that can fail is done here. Returns 0 or a negative

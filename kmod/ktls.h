@@ -22,6 +22,8 @@ struct kb_ktls_key {
 
 int kb_ktls_attach(struct sock *sk, const struct tcp_ulp_ops **ops);
 bool kb_ktls_in_use(const struct sock *sk);
+struct proto *kb_ktls_below(const struct sock *sk);
+void kb_ktls_set_below(struct sock *sk, struct proto *below);
 
 int kb_ktls_key_init(struct kb_ktls_key *key, const struct kb_suite *suite,
 		     u16 tls_version, const struct kb_keys *keys, u64 rec_seq);

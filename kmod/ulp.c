@@ -5,8 +5,10 @@
  *
  * kTLS gives a socket one of a handful of static struct protos; ours are copies of
  * these with a few functions of our own, one copy per proto of kTLS's for the whole
- * module, never per socket. Copies are made under protos_lock and live until the
- * module goes, which no socket that uses one outlives: it holds the module.
+ * module, never per socket. For the moment in an import in which kTLS has put its own
+ * proto in place, we stand under kTLS as well: what it does not know, it passes down.
+ * Copies are made under protos_lock and live until the module goes, which no socket
+ * that uses one outlives: it holds the module.
  *
  * struct kb_sock hangs on sk_user_data (which also keeps sockmap and kcm away) from
  * attach to release. It is freed by RCU for the sake of sock_diag.
@@ -31,7 +33,14 @@ struct raised {
 	struct proto_ops ops;
 };
 
+/* What stands under kTLS: TCP's proto, one per address family. */
+struct floored {
+	struct proto *base;		/* TCP's */
+	struct proto prot;		/* ours in its place */
+};
+
 static struct raised protos[KB_PROTOS];
+static struct floored floors[2];
 static DEFINE_MUTEX(protos_lock);
 
 static void close(struct sock *sk, long timeout)
@@ -88,6 +97,56 @@ void kb_ulp_raise(struct sock *sk)
 	WRITE_ONCE(sk->sk_socket->ops, &r->ops);
 }
 
+static const struct proto *floor_base(const struct sock *sk)
+{
+	return floors[sk->sk_family == AF_INET6].base;
+}
+
+static int floor_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
+			    unsigned int optlen)
+{
+	if (level == SOL_KEYBLOB)
+		return kb_setsockopt(sk, level, optname, optval, optlen);
+	return floor_base(sk)->setsockopt(sk, level, optname, optval, optlen);
+}
+
+static int floor_getsockopt(struct sock *sk, int level, int optname, char __user *optval,
+			    int __user *optlen)
+{
+	if (level == SOL_KEYBLOB)
+		return kb_getsockopt(sk, level, optname, optval, optlen);
+	return floor_base(sk)->getsockopt(sk, level, optname, optval, optlen);
+}
+
+/* kTLS has left the socket to what was under it: TCP. */
+static void floor_close(struct sock *sk, long timeout)
+{
+	const struct proto *base = floor_base(sk);
+
+	__module_get(THIS_MODULE);
+	WRITE_ONCE(sk->sk_prot, (struct proto *)base);
+	base->close(sk, timeout);
+	module_put(THIS_MODULE);
+}
+
+/* Under the socket lock, when no sk_prot but kTLS's can be seen. */
+static void lay_floor(struct sock *sk)
+{
+	struct floored *f = &floors[sk->sk_family == AF_INET6];
+
+	mutex_lock(&protos_lock);
+	if (!f->base) {
+		f->base = kb_ktls_below(sk);
+		f->prot = *f->base;
+		f->prot.setsockopt = floor_setsockopt;
+		f->prot.getsockopt = floor_getsockopt;
+		f->prot.close = floor_close;
+	}
+	mutex_unlock(&protos_lock);
+	if (f->base == kb_ktls_below(sk))
+		kb_ktls_set_below(sk, &f->prot);
+}
+
 /* Called with the socket lock held, as the init of every ULP. */
 static int attach(struct sock *sk)
 {
@@ -125,6 +184,7 @@ static int attach(struct sock *sk)
 		err = -EBUSY;
 		goto err_unhook;
 	}
+	lay_floor(sk);
 	kb_ulp_raise(sk);
 	return 0;
 

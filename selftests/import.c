@@ -370,6 +370,53 @@ TEST_F(import, blob_is_single_use_among_threads)
 	}
 }
 
+struct asker {
+	int fd;
+	atomic_bool stop;
+	atomic_bool asks;
+	int error;		/* what KEYBLOB_INFO gave other than success */
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+	struct keyblob_status status;
+	socklen_t len;
+
+	while (!atomic_load(&a->stop)) {
+		len = sizeof(status);
+		if (getsockopt(a->fd, SOL_KEYBLOB, KEYBLOB_INFO, &status, &len))
+			a->error = errno;
+		atomic_store(&a->asks, true);
+	}
+	return NULL;
+}
+
+TEST_F(import, options_are_there_during_an_import)
+{
+	struct asker a = { .fd = self->c.fd };
+	pthread_t thread;
+	int round;
+
+	for (round = 0; round < 50 && !a.error; round++) {
+		conn_close(&self->c);
+		ASSERT_EQ(0, conn_open(&self->c, AF_INET, variant->version, variant->cipher));
+		a.fd = self->c.fd;
+		atomic_store(&a.stop, false);
+		atomic_store(&a.asks, false);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, ask, &a));
+		while (!atomic_load(&a.asks))
+			sched_yield();
+		EXPECT_EQ(0, conn_import_one(&self->c, KEYBLOB_DIR_TX));
+		EXPECT_EQ(0, conn_import_one(&self->c, KEYBLOB_DIR_RX));
+		atomic_store(&a.stop, true);
+		pthread_join(thread, NULL);
+	}
+	EXPECT_EQ(0, a.error)
+		TH_LOG("KEYBLOB_INFO in round %d: %s", round, strerror(a.error));
+	EXPECT_TRUE(conn_works(&self->c));
+}
+
 TEST_F(import, reset_connection_is_refused)
 {
 	const struct linger reset = { .l_onoff = 1 };

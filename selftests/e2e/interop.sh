@@ -50,7 +50,7 @@ fetch_with_openssl() {
 
 fetch_with_gnutls() {
 	local address=${3#[}
-	request "$4" | gnutls-cli --logfile client.log --x509cafile "$cert" \
+	request "$4" | LD_PRELOAD=$build/selftests/buffered.so gnutls-cli --logfile client.log --x509cafile "$cert" \
 		--priority "NORMAL:-VERS-ALL:+VERS-TLS$1:-CIPHER-ALL:+$2" -p "$port" "${address%]}" | body
 }
 
@@ -226,6 +226,8 @@ for client in curl openssl gnutls; do
 done
 run_tests "${tests[@]}" \
 	'every_byte_arrives curl 1.3 AES-256-GCM 127.0.0.1 large' \
+	'every_byte_arrives openssl 1.2 CHACHA20-POLY1305 [::1] large' \
+	'every_byte_arrives gnutls 1.3 AES-128-GCM [::1] large' \
 	'certificate_of_rsa_serves curl 1.3 AES-128-GCM 127.0.0.1' \
 	'certificate_of_rsa_serves curl 1.2 AES-128-GCM 127.0.0.1' \
 	'certificate_of_rsa_serves openssl 1.2 AES-256-GCM [::1]' \

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * No key encrypts more records than it may, whichever way a program writes; and what
- * a program may not send. KEYBLOB_LONG=1 in the environment sends more.
+ * a program may not send.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tls.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -180,7 +179,7 @@ FIXTURE(rekey)
 FIXTURE_VARIANT(rekey)
 {
 	writer *put;
-	size_t share;	/* of the whole amount, one in so many */
+	size_t share;	/* of 64 MB, one in so many */
 };
 
 FIXTURE_VARIANT_ADD(rekey, write) { put_write, 1 };
@@ -193,10 +192,8 @@ FIXTURE_VARIANT_ADD(rekey, splice) { put_splice, 2 };
 
 FIXTURE_SETUP(rekey)
 {
-	const size_t size = getenv("KEYBLOB_LONG") ? 64 << 20 : 16 << 20;
-
 	ASSERT_EQ(0, param_set("records_max", RECORDS_MAX));
-	ASSERT_EQ(0, source_open(&self->src, size / variant->share));
+	ASSERT_EQ(0, source_open(&self->src, (64 << 20) / variant->share));
 	ASSERT_EQ(0, stream_open(&self->s, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128,
 				 KEYBLOB_ROLE_SERVER));
 }
