@@ -97,9 +97,9 @@ void kb_ulp_raise(struct sock *sk)
 	WRITE_ONCE(sk->sk_socket->ops, &r->ops);
 }
 
-static const struct proto *floor_base(const struct sock *sk)
+static struct floored *floor_of(const struct sock *sk)
 {
-	return floors[sk->sk_family == AF_INET6].base;
+	return &floors[sk->sk_family == AF_INET6];
 }
 
 static int floor_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
@@ -107,7 +107,7 @@ static int floor_setsockopt(struct sock *sk, int level, int optname, sockptr_t o
 {
 	if (level == SOL_KEYBLOB)
 		return kb_setsockopt(sk, level, optname, optval, optlen);
-	return floor_base(sk)->setsockopt(sk, level, optname, optval, optlen);
+	return floor_of(sk)->base->setsockopt(sk, level, optname, optval, optlen);
 }
 
 static int floor_getsockopt(struct sock *sk, int level, int optname, char __user *optval,
@@ -115,16 +115,17 @@ static int floor_getsockopt(struct sock *sk, int level, int optname, char __user
 {
 	if (level == SOL_KEYBLOB)
 		return kb_getsockopt(sk, level, optname, optval, optlen);
-	return floor_base(sk)->getsockopt(sk, level, optname, optval, optlen);
+	return floor_of(sk)->base->getsockopt(sk, level, optname, optval, optlen);
 }
 
 /* kTLS has left the socket to what was under it: TCP. */
 static void floor_close(struct sock *sk, long timeout)
 {
-	const struct proto *base = floor_base(sk);
+	struct proto *base = floor_of(sk)->base;
 
+	/* As in close(). */
 	__module_get(THIS_MODULE);
-	WRITE_ONCE(sk->sk_prot, (struct proto *)base);
+	WRITE_ONCE(sk->sk_prot, base);
 	base->close(sk, timeout);
 	module_put(THIS_MODULE);
 }
@@ -132,18 +133,19 @@ static void floor_close(struct sock *sk, long timeout)
 /* Under the socket lock, when no sk_prot but kTLS's can be seen. */
 static void lay_floor(struct sock *sk)
 {
-	struct floored *f = &floors[sk->sk_family == AF_INET6];
+	struct proto *below = kb_ktls_below(sk);
+	struct floored *f = floor_of(sk);
 
 	mutex_lock(&protos_lock);
 	if (!f->base) {
-		f->base = kb_ktls_below(sk);
-		f->prot = *f->base;
+		f->base = below;
+		f->prot = *below;
 		f->prot.setsockopt = floor_setsockopt;
 		f->prot.getsockopt = floor_getsockopt;
 		f->prot.close = floor_close;
 	}
 	mutex_unlock(&protos_lock);
-	if (f->base == kb_ktls_below(sk))
+	if (f->base == below)
 		kb_ktls_set_below(sk, &f->prot);
 }
 
