@@ -394,7 +394,7 @@ static void *ask(void *arg)
 
 TEST_F(import, options_are_there_during_an_import)
 {
-	struct asker a = { .fd = self->c.fd };
+	struct asker a = { 0 };
 	pthread_t thread;
 	int round;
 

@@ -27,6 +27,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "keylog.h"
 #include "tcp.h"
 
 /* Key material that the kernel turns into a blob in place. */
@@ -46,23 +47,23 @@ static int sock;
 static long long received;
 static int end;
 
-/* A line of the key log: label, client random, secret. */
 static void on_keylog(const SSL *ssl, const char *line)
 {
 	struct keyblob_key *key;
-	char label[64], hex[2 * KEYBLOB_SECRET_MAX + 1];
+	struct keylog log;
 
 	(void)ssl;
-	if (sscanf(line, "%63s %*s %96s", label, hex) != 2)
-		errx(3, "key log: %s", line);
-	if (!strcmp(label, "CLIENT_TRAFFIC_SECRET_0"))
+	keylog_parse(line, &log);
+	if (!strcmp(log.label, "CLIENT_TRAFFIC_SECRET_0"))
 		key = &tx.key;
-	else if (!strcmp(label, "SERVER_TRAFFIC_SECRET_0"))
+	else if (!strcmp(log.label, "SERVER_TRAFFIC_SECRET_0"))
 		key = &rx.key;
 	else
 		return;
-	for (key->secret_len = 0; hex[2 * key->secret_len]; key->secret_len++)
-		sscanf(hex + 2 * key->secret_len, "%2hhx", &key->secret[key->secret_len]);
+	if (log.len > sizeof(key->secret))
+		errx(3, "key log: %s", line);
+	memcpy(key->secret, log.secret, log.len);
+	key->secret_len = log.len;
 }
 
 static void hand_over(union seal *seal, int cipher_nid, int option)

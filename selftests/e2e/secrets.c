@@ -19,28 +19,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "keylog.h"
 #include "tcp.h"
 
 #define SECRETS_MAX 16
 
-static struct secret {
-	char label[64];
-	unsigned char bytes[64];
-	size_t len;
-} logged[SECRETS_MAX];
+static struct keylog logged[SECRETS_MAX];
 static unsigned int n_logged;
 
 static void on_keylog(const SSL *ssl, const char *line)
 {
-	struct secret *s = &logged[n_logged];
-	char hex[129];
-
 	(void)ssl;
-	if (n_logged == SECRETS_MAX || sscanf(line, "%63s %*s %128s", s->label, hex) != 2)
+	if (n_logged == SECRETS_MAX)
 		errx(3, "key log: %s", line);
-	for (s->len = 0; hex[2 * s->len]; s->len++)
-		sscanf(hex + 2 * s->len, "%2hhx", &s->bytes[s->len]);
-	n_logged++;
+	keylog_parse(line, &logged[n_logged++]);
 }
 
 static void tell(const char *label, const char *part, const unsigned char *bytes, size_t len)
@@ -73,13 +65,13 @@ static OSSL_PARAM bytes_param(const char *name, const void *bytes, size_t len)
 }
 
 /* HKDF-Expand-Label with no context, RFC 8446 sections 7.1 and 7.3. */
-static void expand(const struct secret *secret, const char *digest, const char *label,
+static void expand(const struct keylog *secret, const char *digest, const char *label,
 		   unsigned char *out, size_t len)
 {
 	OSSL_PARAM params[] = {
 		text_param(OSSL_KDF_PARAM_MODE, "EXPAND_ONLY"),
 		text_param(OSSL_KDF_PARAM_DIGEST, digest),
-		bytes_param(OSSL_KDF_PARAM_KEY, secret->bytes, secret->len),
+		bytes_param(OSSL_KDF_PARAM_KEY, secret->secret, secret->len),
 		bytes_param(OSSL_KDF_PARAM_PREFIX, "tls13 ", 6),
 		bytes_param(OSSL_KDF_PARAM_LABEL, label, strlen(label)),
 		OSSL_PARAM_construct_end(),
@@ -95,9 +87,9 @@ static void tell_tls13(const SSL *ssl, const char *digest, size_t key_len)
 	size_t len;
 
 	for (unsigned int i = 0; i < n_logged; i++) {
-		const struct secret *s = &logged[i];
+		const struct keylog *s = &logged[i];
 
-		tell(s->label, "", s->bytes, s->len);
+		tell(s->label, "", s->secret, s->len);
 		if (!strstr(s->label, "TRAFFIC_SECRET"))
 			continue;
 		expand(s, digest, "key", key, key_len);
@@ -117,10 +109,10 @@ static void tell_tls12(const SSL *ssl, const char *digest, size_t key_len, size_
 	static const char label[] = "key expansion";
 	unsigned char seed[sizeof(label) - 1 + 2 * SSL3_RANDOM_SIZE], block[2 * (32 + 12)];
 	unsigned char *random = seed + sizeof(label) - 1, *at = block;
-	const struct secret *master = &logged[0];
+	const struct keylog *master = &logged[0];
 	OSSL_PARAM params[] = {
 		text_param(OSSL_KDF_PARAM_DIGEST, digest),
-		bytes_param(OSSL_KDF_PARAM_SECRET, master->bytes, master->len),
+		bytes_param(OSSL_KDF_PARAM_SECRET, master->secret, master->len),
 		bytes_param(OSSL_KDF_PARAM_SEED, seed, sizeof(seed)),
 		OSSL_PARAM_construct_end(),
 	};
@@ -132,7 +124,7 @@ static void tell_tls12(const SSL *ssl, const char *digest, size_t key_len, size_
 	SSL_get_client_random(ssl, random + SSL3_RANDOM_SIZE, SSL3_RANDOM_SIZE);
 	derive("TLS1-PRF", params, block, 2 * (key_len + iv_len));
 
-	tell("MASTER_SECRET", "", master->bytes, master->len);
+	tell("MASTER_SECRET", "", master->secret, master->len);
 	tell("CLIENT", ".key", at, key_len);
 	tell("SERVER", ".key", at + key_len, key_len);
 	at += 2 * key_len;
