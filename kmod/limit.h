@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * How much a peer may ask for without sending application data. A KeyUpdate costs the
- * receiver a key derivation: so many in a row, and so many a second. Other control
+ * receiver a key derivation: so many in a row, and so many a second, not counting as many
+ * as this side has asked for. Other control
  * records (tickets, warnings, parts of messages) cost no more than data does, but a
  * reader who must not wait is held by them all the same.
  */
@@ -9,6 +10,7 @@
 #define KB_LIMIT_H
 
 #include <linux/jiffies.h>
+#include <linux/limits.h>
 #include <linux/types.h>
 
 /* Control records in a row; no honest peer comes near it. */
@@ -19,7 +21,15 @@ struct kb_limit {
 	u32 updates_in_second;
 	u32 updates;		/* in a row */
 	u32 controls;		/* in a row, of any kind */
+	u32 asked;		/* KeyUpdates that this side asked for and did not get yet */
 };
+
+/* kb_limit_asked() - a KeyUpdate will be asked for */
+static inline void kb_limit_asked(struct kb_limit *l)
+{
+	if (l->asked < U32_MAX)
+		l->asked++;
+}
 
 /* kb_limit_data() - application data came */
 static inline void kb_limit_data(struct kb_limit *l)
@@ -35,8 +45,13 @@ static inline bool kb_limit_control(struct kb_limit *l)
 }
 
 /* kb_limit_update() - counts a KeyUpdate; true: it is one too many */
-static inline bool kb_limit_update(struct kb_limit *l, u32 row_max, u32 second_max)
+static inline bool kb_limit_update(struct kb_limit *l, bool requests, u32 row_max, u32 second_max)
 {
+	/* An answer requests nothing, RFC 8446 section 4.6.3. */
+	if (!requests && l->asked) {
+		l->asked--;
+		return false;
+	}
 	if (time_after(jiffies, l->second + HZ) || !l->second) {
 		l->second = jiffies;
 		l->updates_in_second = 0;

@@ -154,6 +154,8 @@ static int send_update(struct sock *sk, bool request)
 		return -EPIPE;
 	lock_sock(sk);
 	err = next_key(kb, &kb->tx, secret, &key);
+	if (!err && request)
+		kb_limit_asked(&kb->limit);
 	release_sock(sk);
 	if (err)
 		return err;
@@ -541,7 +543,8 @@ static void parse(struct sock *sk, struct kb_parse *p, const struct sk_buff *skb
 static bool is_too_much(struct kb_sock *kb, const struct kb_parse *p)
 {
 	if (p->event.kind == KB_EVENT_KEY_UPDATE)
-		return kb_limit_update(&kb->limit, kb_updates_in_row(), kb_updates_per_second());
+		return kb_limit_update(&kb->limit, p->event.requested, kb_updates_in_row(),
+				       kb_updates_per_second());
 	if (p->event.kind == KB_EVENT_NONE)
 		return kb_limit_control(&kb->limit);
 	return false;

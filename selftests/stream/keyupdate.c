@@ -429,6 +429,35 @@ TEST_F(storm, one_more_in_a_row_ends_the_connection)
 	EXPECT_ENDED(self);
 }
 
+TEST_F(storm, answers_to_own_requests_do_not_count)
+{
+	int i;
+
+	ASSERT_EQ(0, param_set("keyupdates_per_second", 40));
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(0, rekey(self->s.fd, 1));
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(0, peer_update(&self->s, false));
+	ASSERT_EQ(0, peer_data(&self->s, "x"));
+	ASSERT_EQ(1, GET(1));
+	EXPECT_EQ(self->refused, param_get("keyupdates_refused"));
+
+	for (i = 0; i < 33; i++)
+		ASSERT_EQ(0, peer_update(&self->s, false));
+	EXPECT_ENDED(self);
+}
+
+TEST_F(storm, requests_are_no_answers)
+{
+	int i;
+
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(0, rekey(self->s.fd, 1));
+	for (i = 0; i < 33; i++)
+		ASSERT_EQ(0, peer_update(&self->s, true));
+	EXPECT_ENDED(self);
+}
+
 TEST_F(storm, tickets_and_warnings_between_them_do_not_help)
 {
 	int i;
