@@ -6,6 +6,9 @@
 # make lint		style and static analysis
 # make install		DESTDIR and PREFIX as usual; the module goes to the running kernel
 # make clean
+#
+# With KEYLOG=1, a build for debugging in build/keylog, whose agent writes the secrets of
+# all connections to the file that SSLKEYLOGFILE names.
 
 PREFIX	?= /usr/local
 SBINDIR	?= $(PREFIX)/sbin
@@ -13,6 +16,9 @@ BINDIR	?= $(PREFIX)/bin
 LIBDIR	?= $(PREFIX)/lib
 INCDIR	?= $(PREFIX)/include
 MANDIR	?= $(PREFIX)/share/man
+UNITDIR	?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+SYSCONFDIR ?= /etc
 
 # What the module is built against by default: the running kernel's headers, or else
 # any that are installed, or else those of the tests' default kernel.
@@ -23,27 +29,28 @@ KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build), \
 
 VERSION	:= 0.1
 SONAME	:= libkeyblob.so.0
-B	:= build
+B	:= build$(if $(KEYLOG),/keylog)
 
 CFLAGS	?= -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 KB_CFLAGS := -std=gnu11 -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
 	     $(if $(WERROR),-Werror) -D_GNU_SOURCE -DKEYBLOB_VERSION='"$(VERSION)"' \
-	     -Iuapi -Iuserspace/lib -MMD -MP $(CFLAGS)
+	     $(if $(KEYLOG),-DKEYBLOBD_KEYLOG) -Iuapi -Iuserspace/lib -MMD -MP $(CFLAGS)
 
-AGENT_PKGS := openssl libevent_core libnl-3.0 libnl-genl-3.0
+AGENT_PKGS := openssl libevent_core libnl-3.0 libnl-genl-3.0 libseccomp libcap-ng inih libsystemd p11-kit-1
 AGENT_CFLAGS = $(shell pkg-config --cflags $(AGENT_PKGS))
 AGENT_LIBS = $(shell pkg-config --libs $(AGENT_PKGS))
 
 objects	= $(patsubst userspace/%.c,$(B)/%.o,$(wildcard userspace/$(1)/*.c))
 LIB_OBJS	:= $(call objects,lib)
-AGENT_OBJS	:= $(call objects,agent)
+AGENT_OBJS	:= $(filter-out $(if $(KEYLOG),,%/keylog.o),$(call objects,agent))
 CLI_OBJS	:= $(call objects,cli)
 EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
 
 .PHONY: all userspace module demo check check-matrix lint install clean deps
 all: module userspace
 
-userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc $(EXAMPLES)
+userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc \
+	$(B)/keyblobd.service $(EXAMPLES)
 
 # ---- the module: built in a shadow of the tree, one per kernel ----
 
@@ -85,6 +92,9 @@ $(B)/libkeyblob.pc: userspace/lib/libkeyblob.pc.in Makefile
 	sed -e 's,@PREFIX@,$(PREFIX),; s,@LIBDIR@,$(LIBDIR),; s,@INCDIR@,$(INCDIR),; s,@VERSION@,$(VERSION),' \
 		$< > $@
 
+$(B)/keyblobd.service: userspace/agent/keyblobd.service Makefile
+	sed -e 's,/usr/local/sbin/,$(SBINDIR)/,; s,/usr/local/bin/,$(BINDIR)/,' $< > $@
+
 $(B)/keyblobd: $(AGENT_OBJS)
 	$(CC) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
 
@@ -116,7 +126,9 @@ lint: deps
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
-		$(DESTDIR)$(INCDIR)/linux $(DESTDIR)$(MANDIR)/man1
+		$(DESTDIR)$(INCDIR)/linux $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
+		$(DESTDIR)$(SYSCONFDIR)/keyblob
 	install $(B)/keyblobd $(DESTDIR)$(SBINDIR)
 	install $(B)/keyblob $(DESTDIR)$(BINDIR)
 	install -m 644 $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)
@@ -126,6 +138,12 @@ install: all
 	install -m 644 userspace/lib/keyblob.h $(DESTDIR)$(INCDIR)
 	install -m 644 uapi/linux/keyblob.h $(DESTDIR)$(INCDIR)/linux
 	install -m 644 userspace/cli/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(B)/keyblobd.service userspace/agent/keyblobd.socket $(DESTDIR)$(UNITDIR)
+	install -m 644 userspace/agent/keyblob.sysusers $(DESTDIR)$(SYSUSERSDIR)/keyblob.conf
+	install -m 644 userspace/agent/*.5 $(DESTDIR)$(MANDIR)/man5
+	install -m 644 userspace/agent/*.8 $(DESTDIR)$(MANDIR)/man8
+	[ -e $(DESTDIR)$(SYSCONFDIR)/keyblob/keyblobd.conf ] || \
+		install -m 644 userspace/agent/keyblobd.conf $(DESTDIR)$(SYSCONFDIR)/keyblob
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(B)/module \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR)) modules_install
 

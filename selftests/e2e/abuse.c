@@ -440,6 +440,28 @@ static int malformed(const char *name)
 		put(UNKNOWN_ATTRIBUTE | KEYBLOB_A_OPTIONAL, &ms, sizeof(ms));
 	} else if (!strcmp(name, "reply-attribute")) {
 		put(KEYBLOB_A_ERRNO, &ms, sizeof(ms));
+	} else if (!strcmp(name, "connect-to-nobody")) {
+		command()->cmd = KEYBLOB_CMD_CONNECT;
+	} else if (!strcmp(name, "connect-to-bytes")) {
+		command()->cmd = KEYBLOB_CMD_CONNECT;
+		put(KEYBLOB_A_PEER_NAME, "localhost", 9);
+	} else if (!strcmp(name, "connect-to-two")) {
+		command()->cmd = KEYBLOB_CMD_CONNECT;
+		put(KEYBLOB_A_PEER_NAME, "localhost\0a", 12);
+	} else if (!strcmp(name, "connect-to-nothing")) {
+		command()->cmd = KEYBLOB_CMD_CONNECT;
+		put(KEYBLOB_A_PEER_NAME, "", 1);
+	} else if (!strcmp(name, "connect")) {
+		command()->cmd = KEYBLOB_CMD_CONNECT;
+		put(KEYBLOB_A_PEER_NAME, "localhost", 10);
+	} else if (!strcmp(name, "accept-from")) {
+		put(KEYBLOB_A_PEER_NAME, "localhost", 10);
+	} else if (!strcmp(name, "no-identity")) {
+		put(KEYBLOB_A_IDENTITY, "", 1);
+	} else if (!strcmp(name, "identity-of-bytes")) {
+		put(KEYBLOB_A_IDENTITY, "localhost", 9);
+	} else if (!strcmp(name, "unknown-identity")) {
+		put(KEYBLOB_A_IDENTITY, "nobody", 7);
 	} else if (!strcmp(name, "twice")) {
 		put_timeout(300);
 	} else if (!strcmp(name, "size")) {
@@ -450,7 +472,7 @@ static int malformed(const char *name)
 		put(UNKNOWN_ATTRIBUTE | KEYBLOB_A_OPTIONAL, &ms, sizeof(ms));
 		((struct nlattr *)(msg.bytes + msg.len - 8))->nla_len = 100;
 	} else if (!strcmp(name, "too-long")) {
-		msg.len = KEYBLOB_MSG_MAX + 4;
+		msg.len = KEYBLOB_REQUEST_MAX + 4;
 		header()->nlmsg_len = msg.len;
 	} else if (!strcmp(name, "no-fd")) {
 		msg.n_fds = 0;
@@ -459,6 +481,13 @@ static int malformed(const char *name)
 	} else if (!strcmp(name, "many-fds")) {
 		while (msg.n_fds < 253)
 			pass(other);
+	} else if (!strcmp(name, "status-attribute")) {
+		command()->cmd = KEYBLOB_CMD_STATUS;
+		msg.n_fds = 0;
+	} else if (!strcmp(name, "status-fd") || !strcmp(name, "reload-fd")) {
+		begin(7);
+		command()->cmd = *name == 's' ? KEYBLOB_CMD_STATUS : KEYBLOB_CMD_RELOAD;
+		pass(other);
 	} else if (!strcmp(name, "same-number")) {
 		send_request(agent);
 		msg.fds[0] = tcp_one();

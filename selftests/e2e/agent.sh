@@ -60,6 +60,27 @@ malformed_attribute_is_EINVAL() {
 	answer_is 'FAILED errno=EINVAL reason=.*cut short.*/' cut-attribute
 }
 
+requests_about_the_agent_carry_nothing() {
+	answer_is 'FAILED errno=EINVAL reason=attribute 1 has no place.*/' status-attribute
+	answer_is 'FAILED errno=EINVAL reason=a descriptor has no place.*/' status-fd
+	answer_is 'FAILED errno=EINVAL reason=a descriptor has no place.*/' reload-fd
+}
+
+clients_say_whom_they_connect_to() {
+	answer_is 'FAILED errno=EINVAL reason=.*PEER_NAME is missing.*/' connect-to-nobody
+	answer_is 'FAILED errno=EINVAL reason=.*PEER_NAME.*/' connect-to-bytes
+	answer_is 'FAILED errno=EINVAL reason=.*PEER_NAME.*/' connect-to-two
+	answer_is 'FAILED errno=EINVAL reason=.*PEER_NAME.*/' connect-to-nothing
+	answer_is 'FAILED errno=EINVAL reason=.*PEER_NAME is for clients/' accept-from
+	answer_is 'FAILED errno=ETIMEDOUT .*/' connect
+}
+
+identity_is_one_that_there_is() {
+	answer_is 'FAILED errno=EINVAL reason=.*IDENTITY.*/' no-identity
+	answer_is 'FAILED errno=EINVAL reason=.*IDENTITY.*/' identity-of-bytes
+	answer_is 'FAILED errno=ENOENT reason=.*"nobody"/' unknown-identity
+}
+
 anything_but_one_descriptor_is_EINVAL() {
 	answer_is 'FAILED errno=EINVAL reason=0 descriptors.*/' no-fd
 	answer_is 'FAILED errno=EINVAL reason=2 descriptors.*/' two-fds
@@ -174,6 +195,13 @@ file_that_is_no_socket_is_left_alone() {
 	expect "$(cat file)" precious
 }
 
+socket_is_the_configured_groups() {
+	printf '%s\n' '[agent]' 'mode = 0620' 'group = nogroup' '[identity a]' \
+		'certificate = localhost.pem' 'key = localhost.key' >agent.conf
+	start_agent --config agent.conf
+	expect "$(stat -c '%a %G' "$agent_path")" '^620 nogroup$'
+}
+
 workers_die_with_the_supervisor() {
 	local pids
 	start_agent --workers 2
@@ -229,7 +257,10 @@ run_tests \
 	unknown_mandatory_attribute_is_EOPNOTSUPP \
 	unknown_optional_attribute_is_passed_over \
 	malformed_attribute_is_EINVAL \
+	clients_say_whom_they_connect_to \
+	identity_is_one_that_there_is \
 	anything_but_one_descriptor_is_EINVAL \
+	requests_about_the_agent_carry_nothing \
 	'descriptor_is_refused pipe EINVAL no socket' \
 	'descriptor_is_refused file EINVAL no socket' \
 	'descriptor_is_refused udp EINVAL no TCP socket' \
@@ -250,6 +281,7 @@ run_tests \
 	second_agent_at_the_same_path_is_refused \
 	stale_socket_is_replaced \
 	file_that_is_no_socket_is_left_alone \
+	socket_is_the_configured_groups \
 	workers_die_with_the_supervisor \
 	sigterm_finishes_what_is_in_flight \
 	sigterm_without_handshakes_is_prompt

@@ -4,12 +4,9 @@
  * echoes. Tells, a line each, how the handshake and the stream ended, by the
  * peer's port:
  *
- *	peer=PORT result=OK ms=N version=0304 cipher=… group=… alpn=… sni=… resumed=0
- *	peer=PORT result=ECONNABORTED ms=N alert=sent:70 error=TEXT
+ *	peer=PORT result=… ms=N … (see tell.h)
  *	peer=PORT end=OK bytes=N
  */
-#include <errno.h>
-#include <keyblob.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,38 +16,10 @@
 #include <unistd.h>
 
 #include "tcp.h"
+#include "tell.h"
 
 static const char *agent_path;
 static struct keyblob_options options = KEYBLOB_OPTIONS_INIT;
-
-static const char *name_of(int result)
-{
-	return result ? strerrorname_np(-result) : "OK";
-}
-
-static const char *or_dash(const char *text)
-{
-	return text ? text : "-";
-}
-
-static void tell_failure(int port, int result, long long ms, const struct keyblob_agent *agent)
-{
-	char alert[32] = "none";
-	int sent, number = keyblob_agent_alert(agent, &sent);
-
-	if (number >= 0)
-		snprintf(alert, sizeof(alert), "%s:%d", sent ? "sent" : "received", number);
-	printf("peer=%d result=%s ms=%lld alert=%s error=%s\n", port, name_of(result), ms, alert,
-	       keyblob_agent_error(agent));
-}
-
-static void tell_success(int port, long long ms, const struct keyblob_info *info)
-{
-	printf("peer=%d result=OK ms=%lld version=%04x cipher=%s group=%s alpn=%s sni=%s resumed=%d\n",
-	       port, ms, keyblob_info_version(info), or_dash(keyblob_info_cipher_name(info)),
-	       or_dash(keyblob_info_group(info)), or_dash(keyblob_info_alpn(info)),
-	       or_dash(keyblob_info_server_name(info)), keyblob_info_resumed(info));
-}
 
 static void echo(int port, int fd)
 {
@@ -63,7 +32,7 @@ static void echo(int port, int fd)
 		if (send(fd, data, n, MSG_NOSIGNAL) != n)
 			break;
 	}
-	printf("peer=%d end=%s bytes=%lld\n", port, name_of(n < 0 ? -errno : 0), bytes);
+	printf("peer=%d end=%s bytes=%lld\n", port, tell_name_of(n < 0 ? -errno : 0), bytes);
 }
 
 static void *serve(void *arg)
@@ -75,16 +44,19 @@ static void *serve(void *arg)
 
 	result = keyblob_agent_open(agent_path, &agent);
 	if (result) {
-		printf("peer=%d result=%s ms=0 alert=none error=%s\n", port, name_of(result),
+		printf("peer=%d result=%s ms=0 alert=none error=%s\n", port, tell_name_of(result),
 		       keyblob_agent_error(NULL));
 		close(fd);
 		return NULL;
 	}
 	result = keyblob_accept(agent, fd, &options, &info);
+	flockfile(stdout);
+	printf("peer=%d result=%s ms=%lld ", port, tell_name_of(result), tcp_now_ms() - began);
 	if (result)
-		tell_failure(port, result, tcp_now_ms() - began, agent);
+		tell_failure(stdout, agent);
 	else
-		tell_success(port, tcp_now_ms() - began, info);
+		tell_success(stdout, info);
+	funlockfile(stdout);
 	keyblob_agent_close(agent);
 	keyblob_info_free(info);
 	if (!result)
@@ -100,10 +72,13 @@ int main(int argc, char **argv)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	while ((option = getopt(argc, argv, "a:l:p:t:")) != -1) {
+	while ((option = getopt(argc, argv, "a:I:l:p:t:")) != -1) {
 		switch (option) {
 		case 'a':
 			agent_path = optarg;
+			break;
+		case 'I':
+			options.identity = optarg;
 			break;
 		case 'l':
 			if (n_alpn < 16)
@@ -117,7 +92,7 @@ int main(int argc, char **argv)
 			options.timeout_ms = atoi(optarg);
 			break;
 		default:
-			errx(2, "usage: app [-a AGENT] [-l ALPN]... [-p PORT] [-t MS]");
+			errx(2, "usage: app [-a AGENT] [-I IDENTITY] [-l ALPN]... [-p PORT] [-t MS]");
 		}
 	}
 	/* Small, for those who look through the memory. */

@@ -1,111 +1,100 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A TLS 1.3 client on a keyblob socket, for want of an agent that does handshakes of
- * clients: OpenSSL does it here, and the kernel goes on. From then on the program is a
- * cat(1) with two ends, and knows read(2) and write(2) alone.
+ * An application that connects, has the agent make TLS of it, and from then on is a cat(1)
+ * with two ends.
  *
  *	client [OPTION...] PORT
  *
- *	-c CIPHERSUITE	the only one offered
+ *	-a AGENT	path of its socket
+ *	-n NAME		whom to connect to, as the certificate has it: localhost
+ *	-I IDENTITY	to be, if the server asks
+ *	-l ALPN		a protocol that is offered; may be repeated
+ *	-t MS		for the handshake
+ *	-d PREFIX	write the server's chain to PREFIX0.der and so on
+ *	-s		in the two steps for event loops
  *	-i		input is lines of text; K or k is a KeyUpdate instead, as in openssl
  *			s_client: K asks the peer for one
  *	-u BYTES	a KeyUpdate after so many bytes each, by turns without and with a request
  *
- * At the end of the input it ends its side; when the peer has done so too, it tells on
- * stderr
- *	sent=N received=N end=OK tx_generation=N rx_generation=N tickets=N
+ * On stderr it tells result=… (see tell.h) after the handshake. At the end of the input it
+ * ends its side; when the peer has done so too, it tells
+ *	sent=N received=N end=OK tx_generation=N rx_generation=N tickets=N alert=N
+ * where alert is the peer's. The exit status is 4 without a handshake, 1 without a good end.
  */
-#include <errno.h>
 #include <linux/keyblob.h>
-#include <linux/tls.h>
-#include <openssl/ssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "keylog.h"
 #include "tcp.h"
+#include "tell.h"
 
-/* Key material that the kernel turns into a blob in place. */
-union seal {
-	struct keyblob_key key;
-	unsigned char blob[KEYBLOB_BLOB_SIZE];
-};
+#define ALPN_MAX 16
 
-static union seal tx = { .key.direction = KEYBLOB_DIR_TX };
-static union seal rx = { .key.direction = KEYBLOB_DIR_RX };
-static const char *suite;
+static const char *agent_path, *name = "localhost", *prefix;
+static struct keyblob_options options = KEYBLOB_OPTIONS_INIT;
 static size_t update_after;
-static bool in_lines;
+static bool in_lines, in_steps;
 static int sock;
 
 /* What came from the peer, and how it ended: the reader's. */
 static long long received;
 static int end;
 
-static void on_keylog(const SSL *ssl, const char *line)
+static void write_chain(const struct keyblob_info *info)
 {
-	struct keyblob_key *key;
-	struct keylog log;
+	const uint8_t *der;
+	char path[256];
+	size_t len;
+	FILE *file;
 
-	(void)ssl;
-	keylog_parse(line, &log);
-	if (!strcmp(log.label, "CLIENT_TRAFFIC_SECRET_0"))
-		key = &tx.key;
-	else if (!strcmp(log.label, "SERVER_TRAFFIC_SECRET_0"))
-		key = &rx.key;
-	else
-		return;
-	if (log.len > sizeof(key->secret))
-		errx(3, "key log: %s", line);
-	memcpy(key->secret, log.secret, log.len);
-	key->secret_len = log.len;
+	for (unsigned int i = 0; !keyblob_info_peer_cert(info, i, &der, &len); i++) {
+		snprintf(path, sizeof(path), "%s%u.der", prefix, i);
+		file = fopen(path, "w");
+		if (!file || fwrite(der, len, 1, file) != 1 || fclose(file))
+			err(3, "%s", path);
+	}
 }
 
-static void hand_over(union seal *seal, int cipher_nid, int option)
+static int connect_in_steps(struct keyblob_agent *agent, struct keyblob_info **info)
 {
-	socklen_t len = sizeof(seal->blob);
+	struct pollfd ready = { .fd = keyblob_agent_fd(agent), .events = POLLIN };
+	struct keyblob_done done;
+	int result = keyblob_connect_start(agent, sock, name, &options, &ready);
 
-	seal->key.tls_version = TLS_1_3_VERSION;
-	seal->key.role = KEYBLOB_ROLE_CLIENT;
-	seal->key.cipher = cipher_nid == NID_aes_128_gcm ? TLS_CIPHER_AES_GCM_128 :
-			   cipher_nid == NID_aes_256_gcm ? TLS_CIPHER_AES_GCM_256 :
-							   TLS_CIPHER_CHACHA20_POLY1305;
-	if (getsockopt(sock, SOL_KEYBLOB, KEYBLOB_EXPORT, seal->blob, &len) ||
-	    setsockopt(sock, SOL_KEYBLOB, option, seal->blob, len))
-		err(3, "handing over");
+	if (result)
+		return result;
+	while (!keyblob_complete(agent, &done))
+		poll(&ready, 1, -1);
+	if (done.data != &ready || done.fd != sock)
+		errx(3, "another request completed");
+	*info = done.info;
+	return done.result;
 }
 
-/*
- * With SSL_connect() all records of the handshake are done, and none has been sent or
- * read under the keys that follow, tickets included: both count from 0.
- */
 static void handshake(void)
 {
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	int nid;
-	SSL *ssl;
+	struct keyblob_info *info = NULL;
+	struct keyblob_agent *agent;
+	int result;
 
-	if (!ctx || (suite && !SSL_CTX_set_ciphersuites(ctx, suite)))
-		errx(3, "cannot start with %s", suite);
-	SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
-	SSL_CTX_set_keylog_callback(ctx, on_keylog);
-	if (setsockopt(sock, SOL_TCP, TCP_ULP, KEYBLOB_ULP_NAME, strlen(KEYBLOB_ULP_NAME)))
-		err(3, "attaching");
-	ssl = SSL_new(ctx);
-	SSL_set_fd(ssl, sock);
-	if (SSL_connect(ssl) != 1 || SSL_has_pending(ssl))
-		errx(3, "no handshake");
-	nid = SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(ssl));
-	hand_over(&tx, nid, KEYBLOB_TX);
-	hand_over(&rx, nid, KEYBLOB_RX);
-	SSL_set_quiet_shutdown(ssl, 1);
-	SSL_free(ssl);
-	SSL_CTX_free(ctx);
+	if (keyblob_agent_open(agent_path, &agent))
+		errx(3, "%s", keyblob_agent_error(NULL));
+	result = in_steps ? connect_in_steps(agent, &info) :
+			    keyblob_connect(agent, sock, name, &options, &info);
+	fprintf(stderr, "result=%s ", tell_name_of(result));
+	if (result) {
+		tell_failure(stderr, agent);
+		exit(4);
+	}
+	tell_success(stderr, info);
+	if (prefix)
+		write_chain(info);
+	keyblob_info_free(info);
+	keyblob_agent_close(agent);
 }
 
 static void rekey(int request)
@@ -176,21 +165,38 @@ static void *receive(void *unused)
 	return unused;
 }
 
-int main(int argc, char **argv)
+static void read_options(int argc, char **argv)
 {
-	struct keyblob_status status = { 0 };
-	socklen_t len = sizeof(status);
-	long long sent;
-	pthread_t reader;
-	int option;
+	static const char *alpn[ALPN_MAX + 1];
+	int option, n_alpn = 0;
 
-	while ((option = getopt(argc, argv, "c:iu:")) != -1) {
+	while ((option = getopt(argc, argv, "a:d:I:il:n:st:u:")) != -1) {
 		switch (option) {
-		case 'c':
-			suite = optarg;
+		case 'a':
+			agent_path = optarg;
+			break;
+		case 'd':
+			prefix = optarg;
+			break;
+		case 'I':
+			options.identity = optarg;
 			break;
 		case 'i':
 			in_lines = true;
+			break;
+		case 'l':
+			if (n_alpn < ALPN_MAX)
+				alpn[n_alpn++] = optarg;
+			options.alpn = alpn;
+			break;
+		case 'n':
+			name = optarg;
+			break;
+		case 's':
+			in_steps = true;
+			break;
+		case 't':
+			options.timeout_ms = atoi(optarg);
 			break;
 		case 'u':
 			update_after = atoi(optarg);
@@ -201,19 +207,28 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc - 1)
 		errx(2, "usage: see client.c");
+}
+
+int main(int argc, char **argv)
+{
+	struct keyblob_status status;
+	long long sent;
+	pthread_t reader;
+
+	read_options(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	sock = tcp_connect(atoi(argv[optind]));
 	handshake();
 	if (pthread_create(&reader, NULL, receive, NULL))
 		errx(3, "pthread_create");
 	sent = in_lines ? send_lines() : send_blocks();
-	if (shutdown(sock, SHUT_WR))
-		err(3, "shutdown");
+	/* Not if the connection is gone: then the reader says why. */
+	shutdown(sock, SHUT_WR);
 	pthread_join(reader, NULL);
-	if (getsockopt(sock, SOL_KEYBLOB, KEYBLOB_INFO, &status, &len))
-		err(3, "KEYBLOB_INFO");
-	fprintf(stderr, "sent=%lld received=%lld end=%s tx_generation=%u rx_generation=%u tickets=%u\n",
-		sent, received, end ? strerrorname_np(end) : "OK", status.tx_generation,
-		status.rx_generation, status.rx_tickets);
+	if (keyblob_socket_status(sock, &status))
+		errx(3, "no status");
+	fprintf(stderr, "sent=%lld received=%lld end=%s tx_generation=%u rx_generation=%u tickets=%u alert=%u\n",
+		sent, received, tell_name_of(-end), status.tx_generation, status.rx_generation,
+		status.rx_tickets, status.rx_alert);
 	return end ? 1 : 0;
 }

@@ -104,15 +104,17 @@ a_ticket_is_good_for_every_worker() {
 	done
 }
 
+# configure LINE...: an agent with that configuration.
+configure() {
+	printf '%s\n' "$@" >agent.conf
+	start_agent --config agent.conf --workers 1
+}
+
 hello_retry_request_is_survived() {
 	# This agent knows one group alone, the client's key share is of another.
-	printf '%s\n' 'openssl_conf = a' '[a]' 'ssl_conf = b' '[b]' 'system_default = c' \
-		'[c]' 'Groups = P-256' >groups.cnf
-	export OPENSSL_CONF=$work/groups.cnf
-	start_agent --workers 1
-	unset OPENSSL_CONF
+	configure '[tls]' 'groups = P-256' '[identity a]' 'certificate = localhost.pem' 'key = localhost.key'
 	start_app
-	s_client -tls1_3 -msg -groups P-384:P-256 >out
+	pause=2 s_client -tls1_3 -msg -groups P-384:P-256 >out
 	expect "$(grep -c '>>> .*ClientHello' out)" '^2$'
 	expect "$(cat out)" $'\nhello'
 	expect "$(grep result=OK "$app_log")" 'group=(secp256r1|P-256|prime256v1)'
@@ -141,6 +143,89 @@ server_name_selects_the_certificate() {
 	expect "$(grep result=OK "$app_log" | tail -n 1)" ' sni=- '
 }
 
+configured_names_select_the_certificate() {
+	local name subject
+	make_cert one ec one.example
+	configure '[identity a]' 'certificate = localhost.pem' 'key = localhost.key' \
+		'names = *.one.example b.example' \
+		'[identity b]' 'certificate = one.pem' 'key = one.key' 'default = yes'
+	start_app
+	while read -r name subject; do
+		pause=0.2 s_client -servername "$name" >out
+		expect "$(cat out)" "subject=CN = $subject"
+	done <<-END
+		x.one.example localhost
+		B.example localhost
+		x.y.one.example one
+		one.example one
+		localhost one
+	END
+	pause=0.2 s_client -noservername >out
+	expect "$(cat out)" 'subject=CN = one'
+}
+
+configured_versions_and_ciphers_are_kept_to() {
+	configure '[tls]' 'max-version = 1.2' 'ciphers = ECDHE-ECDSA-AES128-GCM-SHA256' \
+		'[identity a]' 'certificate = localhost.pem' 'key = localhost.key'
+	start_app
+	pause=0.2 s_client >out
+	expect "$(cat out)" 'New, TLSv1.2, Cipher is ECDHE-ECDSA-AES128-GCM-SHA256'
+	fails s_client -tls1_3 >out
+	fails s_client -cipher ECDHE-ECDSA-AES256-GCM-SHA384 >out
+	configure '[tls]' 'min-version = 1.3' 'ciphersuites = TLS_CHACHA20_POLY1305_SHA256' \
+		'[identity a]' 'certificate = localhost.pem' 'key = localhost.key'
+	start_app
+	pause=0.2 s_client >out
+	expect "$(cat out)" 'New, TLSv1.3, Cipher is TLS_CHACHA20_POLY1305_SHA256'
+	fails s_client -tls1_2 >out
+	fails s_client -ciphersuites TLS_AES_128_GCM_SHA256 >out
+}
+
+# make_ocsp NAME NDAYS-OPTION...: leaf.pem is good, says ca.
+make_ocsp() {
+	local serial
+	serial=$(openssl x509 -in leaf.pem -noout -serial)
+	printf 'V\t350101000000Z\t\t%s\tunknown\t/CN=x\n' "${serial#serial=}" >index
+	openssl ocsp -index index -CA ca.pem -issuer ca.pem -cert leaf.pem -rsigner ca.pem -rkey ca.key \
+		-respout "$1" "${@:2}" >openssl.log 2>&1
+}
+
+ocsp_response_is_given_to_who_asks() {
+	local identity=('[identity a]' 'certificate = leaf.pem' 'key = localhost.key')
+	make_cert ca ec ca
+	openssl req -new -key localhost.key -subj /CN=leaf 2>openssl.log |
+		openssl x509 -req -CA ca.pem -CAkey ca.key -days 2 -out leaf.pem 2>openssl.log
+	cat ca.pem >>leaf.pem
+	make_ocsp good.ocsp -ndays 1
+	configure "${identity[@]}" 'ocsp-response = good.ocsp'
+	start_app
+	for version in -tls1_3 -tls1_2; do
+		pause=0.2 s_client $version -status >out
+		expect "$(cat out)" 'OCSP Response Status: successful'
+		expect "$(cat out)" 'Cert Status: good'
+		pause=0.2 s_client $version >out
+		fails grep -q 'OCSP' out
+	done
+	# One that is out of date would do harm.
+	make_ocsp brief.ocsp -nmin 1
+	configure "${identity[@]}" 'ocsp-response = brief.ocsp'
+	start_app
+	pause=0.2 s_client -status >out
+	expect "$(cat out)" 'OCSP Response Status: successful'
+	date -s '+2 minutes' >date.log
+	pause=0.2 s_client -status >out
+	date -s '-2 minutes' >date.log
+	expect "$(cat out)" 'OCSP response: no response sent'
+	expect "$(cat out)" 'subject=CN = leaf'
+}
+
+agent_without_identities_refuses_to_be_a_server() {
+	configure '[agent]'
+	start_app
+	fails s_client >out
+	expect "$(grep result= "$app_log")" 'error=.*the agent has no identity for that'
+}
+
 alpn_is_the_applications_first_choice() {
 	start_app -l h2 -l http/1.1
 	pause=0.2 s_client -alpn http/1.1,h2 >out
@@ -155,6 +240,17 @@ no_alpn_in_common_is_refused_with_its_alert() {
 	fails s_client -alpn x,y >out
 	expect "$(cat out)" 'alert number 120'
 	expect "$(grep -v listening "$app_log")" 'result=ECONNABORTED .*alert=sent:120 error=.*ALPN'
+}
+
+configured_alpn_is_for_applications_that_name_none() {
+	configure '[tls]' 'alpn = h2 http/1.1' '[identity a]' 'certificate = localhost.pem' \
+		'key = localhost.key'
+	start_app
+	pause=0.2 s_client -alpn http/1.1,h2 >out
+	expect "$(cat out)" 'ALPN protocol: h2'
+	start_app -l http/1.1
+	pause=0.2 s_client -alpn http/1.1,h2 >out
+	expect "$(cat out)" 'ALPN protocol: http/1.1'
 }
 
 alpn_is_left_out_where_one_side_has_none() {
@@ -237,8 +333,13 @@ run_tests "${tests[@]}" \
 	a_ticket_is_good_for_every_worker \
 	hello_retry_request_is_survived \
 	server_name_selects_the_certificate \
+	configured_names_select_the_certificate \
+	configured_versions_and_ciphers_are_kept_to \
+	ocsp_response_is_given_to_who_asks \
+	agent_without_identities_refuses_to_be_a_server \
 	alpn_is_the_applications_first_choice \
 	no_alpn_in_common_is_refused_with_its_alert \
+	configured_alpn_is_for_applications_that_name_none \
 	alpn_is_left_out_where_one_side_has_none \
 	'early_request_is_answered 1.3 go' \
 	'early_request_is_answered 1.2 go' \

@@ -9,7 +9,8 @@ e2e=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 build=$(realpath "${KEYBLOB_BUILD:-$e2e/../../build}")
 PATH=$build/selftests/e2e:$build:$PATH
 export LC_ALL=C
-agent_path='' agent_pid='' agent_log='' app_port='' app_log='' app_pid=''
+agent_program=keyblobd agent_path='' agent_pid='' agent_log='' app_port='' app_log='' app_pid=''
+peer_port=$((20000 + RANDOM % 10000))
 
 bail_out() {
 	echo "Bail out! $*"
@@ -134,28 +135,60 @@ make_cert() {
 		2>openssl.log || bail_out "no certificate: $(cat openssl.log)"
 }
 
-# start_agent [OPTION...]: sets agent_path, agent_pid, agent_log. Certificate: the
-# options', else an ECDSA one for localhost.
+# start_agent [OPTION...]: agent_program; sets agent_path, agent_pid, agent_log. Certificate:
+# the options' or the configuration's, else an ECDSA one for localhost.
 start_agent() {
 	agent_path=$work/agent-$RANDOM.sock
 	agent_log=$agent_path.log
 	case " $* " in
-	*" --cert "*) ;;
+	*" --cert "* | *" --config "*) ;;
 	*)
 		[ -e localhost.pem ] || make_cert localhost ec localhost 127.0.0.1 ::1
 		set -- --cert localhost.pem --key localhost.key "$@"
 		;;
 	esac
-	keyblobd "$@" --verbose --listen "$agent_path" >"$agent_log" 2>&1 &
+	"$agent_program" "$@" --verbose --listen "$agent_path" >"$agent_log" 2>&1 &
 	agent_pid=$!
 	started+=("$agent_pid")
 	until_true 10 grep -q ready "$agent_log" || bail_out "no agent: $(cat "$agent_log")"
 }
 
+# start_configured_agent TEXT: one whose configuration is TEXT, with backslash escapes;
+# sets the same.
+start_configured_agent() {
+	printf '%b' "$1" >agent.conf
+	start_agent --config agent.conf --workers 1
+}
+
+# start_configured [LINE...]: an agent with a configuration file, keyblobd.conf here, that
+# has these lines in [agent], and identities ec and rsa.
+start_configured() {
+	[ -e localhost.pem ] || make_cert localhost ec localhost 127.0.0.1 ::1
+	[ -e rsa.pem ] || make_cert rsa rsa rsa.test
+	printf '%s\n' '[agent]' "$@" '[identity ec]' "certificate = $work/localhost.pem" \
+		"key = $work/localhost.key" '[identity rsa]' "certificate = $work/rsa.pem" \
+		"key = $work/rsa.key" >keyblobd.conf
+	start_agent --config "$work/keyblobd.conf"
+}
+
+succeed() {
+	handshakes -a "$agent_path" "$@" | tee said
+	[ "${PIPESTATUS[0]}" = 0 ]
+}
+
+# all_succeed N OPTION...
+all_succeed() {
+	local n=$1
+	shift
+	succeed "$@"
+	expect "$(cat said)" "requests=$n ok=$n cancelled=0 failed=0"
+	expect "$(cat said)" "streams ok=$n failed=0"
+}
+
 # start_app [OPTION...]: the helper app on the agent; sets app_port, app_log, app_pid.
 start_app() {
 	app_log=$work/app-$RANDOM.log
-	app -a "$agent_path" "$@" >"$app_log" 2>&1 &
+	app -a "$agent_path" "$@" >>"$app_log" 2>&1 &
 	app_pid=$!
 	wait_for_port
 }
@@ -163,7 +196,7 @@ start_app() {
 # start_server DIRECTORY: the example on the agent; sets the same.
 start_server() {
 	app_log=$work/server-$RANDOM.log
-	https-file-server -a "$agent_path" -p 0 "$1" >"$app_log" 2>&1 &
+	https-file-server -a "$agent_path" -p 0 "$1" >>"$app_log" 2>&1 &
 	app_pid=$!
 	wait_for_port
 }
@@ -181,7 +214,11 @@ stop() {
 }
 
 workers() {
-	pgrep -P "$agent_pid"
+	pgrep -P "$agent_pid" -x keyblobd-worker
+}
+
+signers() {
+	pgrep -P "$agent_pid" -x keyblobd-signer
 }
 
 # open_files PID...: how many descriptors they have, and their children.
@@ -212,4 +249,43 @@ field() {
 	[[ $rest == *" $1="* ]] || return
 	rest=${rest#*" $1="}
 	echo "${rest%% *}"
+}
+
+# talk NAME COMMAND...: starts it. NAME.in is its input, until hang_up NAME.
+declare -A talker holder
+talk() {
+	local name=$1
+	shift
+	rm -f "$name".*
+	mkfifo "$name.in"
+	: >"$name.said"
+	sleep infinity >"$name.in" &
+	holder[$name]=$!
+	"$@" <"$name.in" >"$name.out" 2>"$name.log" &
+	talker[$name]=$!
+	started+=("${holder[$name]}" "${talker[$name]}")
+}
+
+hang_up() {
+	kill "${holder[$1]}"
+	until_true 20 gone "${talker[$1]}"
+}
+
+# say NAME TEXT: a line.
+say() {
+	echo "$2" >"$1.in"
+}
+
+# start_peer COMMAND...: as talker peer, a server that is given peer_port to listen on.
+start_peer() {
+	talk peer "$@"
+	until_true 10 listens "$peer_port" || cat peer.log
+}
+
+listens() {
+	ss -Htln "sport = :$1" | grep -q .
+}
+
+same_size() {
+	[ "$(stat -c %s "$1")" = "$(stat -c %s "$2")" ]
 }

@@ -9,7 +9,8 @@ need_module
 
 mkdir www
 head -c 20000 /dev/urandom >www/file
-start_agent --workers 2
+make_cert localhost ec localhost 127.0.0.1 ::1
+SSL_CERT_FILE=$work/localhost.pem start_agent --workers 2
 start_server www
 server_port=$app_port server=$app_pid
 start_app
@@ -27,6 +28,11 @@ suites=(
 # until release_all; its secrets are in NAME.secrets.
 holders=()
 hold() {
+	start_holding "$@"
+	wait_held "$1"
+}
+
+start_holding() {
 	local name=$1
 	shift
 	mkfifo "$name.hold"
@@ -35,11 +41,15 @@ hold() {
 	sleep infinity >"$name.hold" &
 	holders+=($!)
 	started+=($!)
+}
+
+wait_held() {
+	local name=$1
 	until_true 30 grep -q '^end$' "$name.said" || {
 		cat "$name.said"
 		return 1
 	}
-	grep -v '^end$' "$name.said" | sed "s/^/$name./" >"$name.secrets"
+	grep -vE '^(end|listening)$' "$name.said" | sed "s/^/$name./" >"$name.secrets"
 	[ -s "$name.secrets" ]
 }
 
@@ -91,6 +101,25 @@ agent_and_application_hold_no_secret() {
 	search
 }
 
+# agent_and_client_hold_no_secret VERSION CIPHER: the same where keyblob is the client.
+agent_and_client_hold_no_secret() {
+	rm -f ./*.hold ./*.said ./*.secrets
+	start_holding peer -s localhost "$peer_port" "$1" "$2"
+	until_true 10 grep -q listening peer.said
+	talk client client -a "$agent_path" -i "$peer_port"
+	echo hello >client.in
+	wait_held peer
+	[ "$(wc -l <peer.secrets)" -ge 3 ]
+	[ "$(cat client.out)" = hello ]
+	# shellcheck disable=SC2046 # one word each
+	memscan peer.secrets "$agent_pid" "${talker[client]}" $(workers)
+	release_all
+	hang_up client
+	# shellcheck disable=SC2046
+	memscan peer.secrets "$agent_pid" $(workers)
+	expect "$(cat client.log)" 'end=OK'
+}
+
 ended() {
 	[[ $(tail -n 1 "$app_log") == *" end=OK "* ]]
 }
@@ -105,6 +134,12 @@ run_tests \
 	"agent_and_application_hold_no_secret ${suites[3]}" \
 	"agent_and_application_hold_no_secret ${suites[4]}" \
 	"agent_and_application_hold_no_secret ${suites[5]}" \
+	"agent_and_client_hold_no_secret ${suites[0]}" \
+	"agent_and_client_hold_no_secret ${suites[1]}" \
+	"agent_and_client_hold_no_secret ${suites[2]}" \
+	"agent_and_client_hold_no_secret ${suites[3]}" \
+	"agent_and_client_hold_no_secret ${suites[4]}" \
+	"agent_and_client_hold_no_secret ${suites[5]}" \
 	"control_finds_them_in_a_tls_server $secrets13 -- ${suites[0]}" \
 	"control_finds_them_in_a_tls_server $secrets13 -- ${suites[1]}" \
 	"control_finds_them_in_a_tls_server $secrets13 -- ${suites[2]}" \

@@ -7,25 +7,25 @@
 
 #include <openssl/ssl.h>
 
+#include "config.h"
 #include "identity.h"
-#include "options.h"
+#include "tickets.h"
 
 /*
- * The keys that session tickets are sealed with, in the order of OpenSSL's
- * SSL_CTX_set_tlsext_ticket_keys(). Made at random by the supervisor, shared by
- * its workers, so that a client may come back to any of them, and gone with the
- * supervisor: a restart of the agent makes all tickets void. Nothing on disk.
+ * Apply versions, cipher suites and groups. What is not given is what kTLS carries, and has
+ * forward secrecy. 0, or -1 after a message.
  */
-struct ticket_keys {
-	unsigned char bytes[80];
-};
+int context_set_tls(SSL_CTX *ctx, const struct config *config);
 
 /*
- * The settings that all handshakes of a worker share. @identities must outlive
- * the context; the callbacks of a handshake are set by handshake_install().
- * Returns NULL after a message.
+ * The settings that all handshakes of a worker share, for servers and for clients.
+ * @identities must outlive the context; the callbacks of a handshake are set by
+ * handshake_install(). NULL after a message.
+ *
+ * Clients resume no session: its key would have to be kept.
  */
-SSL_CTX *context_new(const struct options *options, struct identities *identities,
-		     const struct ticket_keys *tickets);
+SSL_CTX *context_new(const struct config *config, struct identities *identities,
+		     const struct ticket_keyring *tickets);
+SSL_CTX *context_new_client(const struct config *config);
 
 #endif

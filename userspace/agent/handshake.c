@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One handshake: OpenSSL, driven by the readiness of the socket and a timer, to
- * the sealed keys or to a reason. Started by client.c; owns the descriptor, the
- * SSL object and the secrets, all of which are gone before the result is told.
+ * One handshake: OpenSSL, driven by the readiness of the socket, a timer and the signer,
+ * to the sealed keys or to a reason. Started by client.c; owns the descriptor, the SSL
+ * object and the secrets, all of which are gone before the result is told. All that
+ * touches secrets runs in a fiber, which can wait for the signer and is wiped.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -20,12 +21,18 @@
 #include <openssl/err.h>
 
 #include "bio.h"
+#include "counters.h"
+#include "descriptor.h"
+#include "fiber.h"
 #include "handshake.h"
+#include "keylog.h"
 #include "log.h"
 #include "memory.h"
+#include "remote_key.h"
 #include "seal.h"
 #include "secrets.h"
 #include "suite.h"
+#include "verify.h"
 
 /* "[IPv6 address]:port" */
 #define PEER_SIZE (INET6_ADDRSTRLEN + 8)
@@ -34,8 +41,16 @@ struct handshake {
 	const struct handshake_env *env;
 	struct event io;
 	struct event timer;
-	short waiting_for;	/* EV_READ or EV_WRITE */
+	short waiting_for;	/* EV_READ or EV_WRITE; 0: neither */
+	struct fiber *fiber;
+	bool paused;		/* in the fiber, for the signer */
+	bool over;		/* result says how */
 	unsigned int timeout_ms;
+	struct permission permission;
+	enum role role;
+	ssize_t identity;
+	struct peer_name peer_name;	/* of clients */
+	struct verification verification;
 	char peer[PEER_SIZE];
 	SSL *ssl;
 	struct wire wire;
@@ -103,7 +118,8 @@ static void on_keylog(const SSL *ssl, const char *line)
 {
 	struct handshake *h = SSL_get_app_data(ssl);
 
-	secrets_keylog(&h->secrets, &h->wire, line);
+	secrets_keylog(&h->secrets, &h->wire, ssl, line);
+	keylog_line(line);
 }
 
 static void on_info(const SSL *ssl, int where, int value)
@@ -159,10 +175,49 @@ static int on_server_name(SSL *ssl, int *alert, void *arg)
 	return server_name(ssl) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* The only name in a server_name extension (RFC 6066 section 3) that can be a host's. */
+static bool name_in_hello(SSL *ssl, char *name, size_t size)
+{
+	const unsigned char *ext;
+	size_t ext_len, len;
+
+	/* Lengths of the list and of the name, and between them the type. */
+	if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &ext_len) ||
+	    ext_len < 6 || ext[2] != TLSEXT_NAMETYPE_host_name)
+		return false;
+	len = ext[3] << 8 | ext[4];
+	if (len != ext_len - 5 || len >= size)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isgraph(ext[5 + i]))
+			return false;
+	memcpy(name, ext + 5, len);
+	name[len] = 0;
+	return true;
+}
+
+/* Before OpenSSL looks for a session to resume: what is asked of clients decides that, too. */
+static int on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	struct handshake *h = SSL_get_app_data(ssl);
+	char name[256];
+
+	(void)arg;
+	if (!identities_use_for_server(&h->env->identities, ssl, h->identity,
+				       name_in_hello(ssl, name, sizeof(name)) ? name : NULL,
+				       &h->permission, &h->verification))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*alert = h->env->identities.count ? SSL_AD_INTERNAL_ERROR : SSL_AD_UNRECOGNIZED_NAME;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
 void handshake_install(SSL_CTX *ctx)
 {
 	SSL_CTX_set_keylog_callback(ctx, on_keylog);
 	SSL_CTX_set_info_callback(ctx, on_info);
+	verify_install(ctx);
+	/* Those below are of importance to servers alone. */
+	SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
 }
@@ -175,6 +230,8 @@ static const struct {
 	int code;
 	const char *reason;
 } explanations[] = {
+	{ SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "the client shows no certificate, and must" },
+	{ SSL_R_BAD_SIGNATURE, "the peer does not hold the key of its certificate" },
 	{ SSL_R_HTTP_REQUEST, "the peer speaks plain HTTP, not TLS" },
 	{ SSL_R_HTTPS_PROXY_REQUEST, "the peer speaks to an HTTP proxy, not TLS" },
 	{ SSL_R_UNSUPPORTED_PROTOCOL, "no TLS version in common" },
@@ -186,24 +243,45 @@ static const struct {
 	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM,
 	  "no signature algorithm in common that the certificate's key can make" },
 	{ SSL_R_NO_APPLICATION_PROTOCOL, "no application protocol (ALPN) in common" },
+	{ SSL_R_CALLBACK_FAILED, "the agent has no identity for that" },
 	{ SSL_R_INAPPROPRIATE_FALLBACK, "the peer fell back to an older TLS version" },
 	{ SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, "a record of the peer does not decrypt" },
 };
+
+static bool is_unverified(int reason)
+{
+	return reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE || reason == SSL_R_BAD_SIGNATURE;
+}
+
+static bool is_first_record(const struct handshake *h)
+{
+	return SSL_is_server(h->ssl) ? !h->wire.tx.bytes :
+				       h->wire.rx.bytes <= sizeof(h->wire.rx.header);
+}
 
 static void explain_tls_error(struct handshake *h)
 {
 	unsigned long code = ERR_peek_error();
 	int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
-	const char *text;
+	const char *text = remote_key_error();
 
+	if (text) {
+		fail(h, ECONNABORTED, "no signature: %s", text);
+		return;
+	}
+	if (h->verification.failed) {
+		fail(h, EKEYREJECTED, "%s", h->verification.reason);
+		return;
+	}
 	/* The first record is none: so says OpenSSL 3.0, and later ones. */
-	if (reason == SSL_R_WRONG_VERSION_NUMBER && !h->wire.tx.bytes) {
+	if (reason == SSL_R_WRONG_VERSION_NUMBER && is_first_record(h)) {
 		fail(h, ECONNABORTED, "the peer does not speak TLS");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(explanations) / sizeof(explanations[0]); i++) {
 		if (reason == explanations[i].code) {
-			fail(h, ECONNABORTED, "%s", explanations[i].reason);
+			fail(h, is_unverified(reason) ? EKEYREJECTED : ECONNABORTED, "%s",
+			     explanations[i].reason);
 			return;
 		}
 	}
@@ -262,7 +340,8 @@ static void explain_timeout(struct handshake *h)
  * Success.
  */
 
-static void describe(struct handshake *h)
+/* Returns false, with the reason, if there is no telling. */
+static bool describe(struct handshake *h)
 {
 	const SSL_CIPHER *cipher = SSL_get_current_cipher(h->ssl);
 	struct handshake_result *r = &h->result;
@@ -280,6 +359,12 @@ static void describe(struct handshake *h)
 	SSL_get0_alpn_selected(h->ssl, &alpn, &alpn_len);
 	if (alpn_len)		/* at most 255 bytes; zeroed before */
 		memcpy(r->alpn, alpn, alpn_len);
+	if (peer_info_read(&r->peer, h->ssl,
+			   SSL_is_server(h->ssl) ? NULL : h->peer_name.text)) {
+		fail(h, ENOMEM, "the agent is out of memory");
+		return false;
+	}
+	return true;
 }
 
 /*
@@ -341,33 +426,42 @@ static int wait_for(struct handshake *h, short what)
 	if (h->waiting_for)
 		event_del(&h->io);
 	h->waiting_for = what;
+	if (!what)
+		return 0;
 	event_assign(&h->io, h->env->base, h->wire.fd, what | EV_PERSIST, on_io, h);
 	return event_add(&h->io, NULL);
 }
 
-/* Go as far as the socket allows. True: it is over, and h->result says how. */
-static __attribute__((noinline)) bool advance(struct handshake *h)
+/* In the fiber: go as far as the socket allows. */
+static void advance(void *arg)
 {
+	struct handshake *h = arg;
 	int ret, error;
 
-	ERR_clear_error();
 	ret = SSL_do_handshake(h->ssl);
 	if (ret == 1) {
-		describe(h);
-		if (check_boundary(h))
+		if (describe(h) && check_boundary(h))
 			seal_keys(h);
-		return true;
+		h->over = true;
+		return;
 	}
-
 	error = SSL_get_error(h->ssl, ret);
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
 		if (!wait_for(h, error == SSL_ERROR_WANT_READ ? EV_READ : EV_WRITE))
-			return false;
+			return;
 		fail(h, ENOMEM, "the agent is out of memory");
-		return true;
+	} else {
+		explain_failure(h, error);
 	}
-	explain_failure(h, error);
-	return true;
+	h->over = true;
+}
+
+/* Whatever the fiber waits for: no more. */
+static void give_up(struct handshake *h)
+{
+	if (h->paused)
+		fiber_abort(h->fiber);
+	h->paused = false;
 }
 
 /*
@@ -381,7 +475,9 @@ static __attribute__((noinline)) void release(struct handshake *h)
 		event_del(&h->io);
 	SSL_free(h->ssl);
 	h->ssl = NULL;
-	close(h->wire.fd);
+	fiber_free(h->fiber);
+	h->fiber = NULL;
+	descriptor_close(h->wire.fd);
 	explicit_bzero(&h->secrets, sizeof(h->secrets));
 	explicit_bzero(&h->tx, sizeof(h->tx));
 	explicit_bzero(&h->rx, sizeof(h->rx));
@@ -389,8 +485,26 @@ static __attribute__((noinline)) void release(struct handshake *h)
 
 static void destroy(struct handshake *h)
 {
+	peer_info_free(&h->result.peer);
 	memory_free(h->alpn);
 	memory_free(h);
+}
+
+static void count(const struct handshake_result *r, enum role role)
+{
+	if (r->error) {
+		count_up(COUNT_FAILED);
+		if (r->error == ETIMEDOUT)
+			count_up(COUNT_TIMED_OUT);
+		else if (r->error == EBUSY)
+			count_up(COUNT_BUSY);
+		return;
+	}
+	count_up(role == ROLE_SERVER ? COUNT_ACCEPTED : COUNT_CONNECTED);
+	if (r->resumed)
+		count_up(COUNT_RESUMED);
+	if (r->tls_version == TLS1_3_VERSION)
+		count_up(COUNT_TLS13);
 }
 
 static void conclude(struct handshake *h)
@@ -400,6 +514,7 @@ static void conclude(struct handshake *h)
 	release(h);
 	memory_scrub_stack();
 
+	count(r, h->role);
 	if (r->error)
 		log_notice("handshake with %s failed: %s", h->peer, r->reason);
 	else
@@ -410,16 +525,35 @@ static void conclude(struct handshake *h)
 	destroy(h);
 }
 
+static void step(struct handshake *h)
+{
+	h->paused = false;
+	switch (fiber_run(h->fiber, advance, h)) {
+	case FIBER_PAUSED:
+		h->paused = true;
+		wait_for(h, 0);
+		break;
+	case FIBER_FAILED:
+		fail(h, ENOMEM, "the agent is out of memory");
+		h->over = true;
+		break;
+	case FIBER_DONE:
+		break;
+	}
+	if (h->over)
+		conclude(h);
+}
+
 static void on_io(evutil_socket_t fd, short what, void *arg)
 {
-	struct handshake *h = arg;
-
 	(void)fd;
 	(void)what;
-	if (advance(h))
-		conclude(h);
-	else
-		memory_scrub_stack();
+	step(arg);
+}
+
+static void on_signer(void *arg)
+{
+	step(arg);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
@@ -428,25 +562,60 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	give_up(h);
 	explain_timeout(h);
 	conclude(h);
 }
 
-static int set_up(struct handshake *h)
+static int set_up_server(struct handshake *h)
+{
+	SSL_set_accept_state(h->ssl);
+	return wait_for(h, EV_READ);
+}
+
+/* A client speaks first. */
+static int set_up_client(struct handshake *h)
+{
+	const struct handshake_env *env = h->env;
+	ssize_t identity = h->identity == NO_IDENTITY ? env->client_identity : h->identity;
+
+	SSL_set_connect_state(h->ssl);
+	if (identities_use_for_client(&env->identities, h->ssl, identity) ||
+	    verify_server(h->ssl, env->servers, &h->peer_name, &h->verification) ||
+	    (h->alpn_len && SSL_set_alpn_protos(h->ssl, h->alpn, h->alpn_len)))
+		return -1;
+	return wait_for(h, EV_WRITE);
+}
+
+static int set_up(struct handshake *h, enum role role)
 {
 	const struct timeval timeout = { h->timeout_ms / 1000, h->timeout_ms % 1000 * 1000 };
 	BIO *bio;
 
-	h->ssl = SSL_new(h->env->ctx);
+	h->ssl = SSL_new(role == ROLE_CLIENT ? h->env->client_ctx : h->env->ctx);
+	h->fiber = fiber_new(on_signer, h);
 	bio = bio_new(&h->wire);
-	if (!h->ssl || !bio) {
+	if (!h->ssl || !h->fiber || !bio) {
 		BIO_free(bio);
 		return -1;
 	}
 	SSL_set_bio(h->ssl, bio, bio);
 	SSL_set_app_data(h->ssl, h);
-	SSL_set_accept_state(h->ssl);
-	return event_add(&h->timer, &timeout) || wait_for(h, EV_READ) ? -1 : 0;
+	if (event_add(&h->timer, &timeout))
+		return -1;
+	return role == ROLE_CLIENT ? set_up_client(h) : set_up_server(h);
+}
+
+static int set_alpn(struct handshake *h, const uint8_t *alpn, size_t len)
+{
+	if (!len)
+		return 0;
+	h->alpn = memory_zalloc(len);
+	if (!h->alpn)
+		return -1;
+	memcpy(h->alpn, alpn, len);
+	h->alpn_len = len;
+	return 0;
 }
 
 struct handshake *handshake_start(const struct handshake_env *env, int fd,
@@ -464,7 +633,7 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 		handshake_result_fail(refused, err, "%s", error.reason);
 		format_peer(fd, peer, sizeof(peer));
 		/* What is the application's own mistake is for it to complain about. */
-		log_line(err == EINVAL ? LOG_DETAIL : LOG_NOTICE,
+		log_line(err == EINVAL ? LEVEL_DETAIL : LEVEL_NOTICE,
 			 "handshake with %s refused: %s", peer, error.reason);
 		goto err_close;
 	}
@@ -475,6 +644,10 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 	*h = (struct handshake){
 		.env = env,
 		.timeout_ms = env->timeout_ms,
+		.permission = params->permission,
+		.role = params->role,
+		.identity = params->identity,
+		.peer_name = params->peer,
 		.wire.fd = fd,
 		.result.alert_sent = NO_ALERT,
 		.result.alert_received = NO_ALERT,
@@ -483,17 +656,13 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 	};
 	if (params->timeout_ms && params->timeout_ms < h->timeout_ms)
 		h->timeout_ms = params->timeout_ms;
-	if (params->alpn_len) {
-		h->alpn = memory_zalloc(params->alpn_len);
-		if (!h->alpn)
-			goto err_free;
-		memcpy(h->alpn, params->alpn, params->alpn_len);
-		h->alpn_len = params->alpn_len;
-	}
+	if (set_alpn(h, params->alpn_len ? params->alpn : env->alpn,
+		     params->alpn_len ? params->alpn_len : env->alpn_len))
+		goto err_free;
 	format_peer(fd, h->peer, sizeof(h->peer));
 	evtimer_assign(&h->timer, env->base, on_timeout, h);
 
-	if (!set_up(h))
+	if (!set_up(h, params->role))
 		return h;
 
 	release(h);
@@ -506,13 +675,27 @@ err_free:
 err_memory:
 	handshake_result_fail(refused, ENOMEM, "the agent is out of memory");
 err_close:
-	close(fd);
+	descriptor_close(fd);
 	return NULL;
 }
 
 void handshake_cancel(struct handshake *handshake)
 {
+	give_up(handshake);
 	release(handshake);
 	memory_scrub_stack();
 	destroy(handshake);
+}
+
+void handshake_end(struct handshake *handshake, int error, const char *format, ...)
+{
+	va_list args;
+
+	give_up(handshake);
+	handshake->result.error = error;
+	va_start(args, format);
+	vsnprintf(handshake->result.reason, sizeof(handshake->result.reason), format, args);
+	va_end(args);
+	send_canceled(handshake);
+	conclude(handshake);
 }

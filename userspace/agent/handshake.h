@@ -13,12 +13,16 @@
 #include <linux/keyblob.h>
 #include <openssl/ssl.h>
 
+#include "identity.h"
+#include "peer_info.h"
+#include "policy.h"
+
 #define NO_ALERT (-1)
 
 /* How it ended; what a reply is made of. Holds no secret. */
 struct handshake_result {
 	int error;		/* 0, or a positive errno of the protocol */
-	char reason[200];	/* if @error: one line for a person */
+	char reason[320];	/* if @error: one line for a person */
 	int alert_sent;		/* AlertDescription, or NO_ALERT */
 	int alert_received;
 
@@ -31,17 +35,28 @@ struct handshake_result {
 	char alpn[256];		/* "": none */
 	char server_name[256];	/* "": none */
 	bool resumed;
+	struct peer_info peer;
 };
 
 /* What all handshakes of a worker share. */
 struct handshake_env {
 	struct event_base *base;
-	SSL_CTX *ctx;
+	SSL_CTX *ctx;			/* for servers */
+	SSL_CTX *client_ctx;
+	struct identities identities;
+	ssize_t client_identity;	/* of clients that name none; or NO_IDENTITY */
+	struct trust_store *servers;	/* whom clients trust */
 	unsigned int timeout_ms;	/* the most that a handshake may take */
+	uint8_t *alpn;			/* as below, of applications that name none; NULL: none */
+	size_t alpn_len;
 };
 
 /* What one application asks for. */
 struct handshake_params {
+	enum role role;
+	struct permission permission;	/* what it points to outlives the handshake */
+	ssize_t identity;		/* NO_IDENTITY: by SNI, or the client's default */
+	struct peer_name peer;		/* of clients: whom to connect to */
 	unsigned int timeout_ms;	/* 0: as much as it may */
 	const uint8_t *alpn;		/* ProtocolNameList without its outer length; copied */
 	size_t alpn_len;
@@ -69,6 +84,10 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 
 /* Give up and free; @done is not called. */
 void handshake_cancel(struct handshake *handshake);
+
+/* Give up for the reason told; @done is called. */
+void handshake_end(struct handshake *handshake, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Make @result say that it failed. */
 void handshake_result_fail(struct handshake_result *result, int error, const char *format, ...)

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and choosing identities. Loaded by the supervisor's check and by each
- * worker, which owns them until it exits.
+ * Loading and choosing identities. Each worker has its own, with keys that are the
+ * signer's to use; that these belong to the certificates is for the signer to see.
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
 #include "identity.h"
 #include "log.h"
+#include "remote_key.h"
 
 static const char *openssl_error(void)
 {
@@ -22,51 +26,40 @@ static const char *openssl_error(void)
 	return reason ? reason : "unknown error";
 }
 
-/* The agent has no terminal to ask at. */
-static int no_passphrase(char *buf, int size, int rwflag, void *asked)
+static BIO *open_file(const struct setting *path)
 {
-	(void)buf;
-	(void)size;
-	(void)rwflag;
-	*(bool *)asked = true;
-	return -1;
-}
-
-static BIO *open_file(const char *what, const char *path)
-{
-	BIO *file = BIO_new_file(path, "r");
+	BIO *file = BIO_new_file(path->value, "r");
 
 	if (!file)
-		log_error("cannot read %s %s: %s", what, path, strerror(errno));
+		config_fault(path, "cannot read it: %s", strerror(errno));
 	return file;
 }
 
-static int load_cert(struct identity *id, const char *path)
+static int load_cert(struct identity *id, const struct setting *path)
 {
-	bool asked = false;
 	BIO *file;
 	X509 *next;
 
-	file = open_file("certificate", path);
+	file = open_file(path);
 	if (!file)
 		return -1;
 
-	id->cert = PEM_read_bio_X509(file, NULL, no_passphrase, &asked);
+	id->cert = PEM_read_bio_X509(file, NULL, NULL, "");
 	if (!id->cert) {
-		log_error("%s: no certificate in PEM in there (%s)", path, openssl_error());
+		config_fault(path, "no certificate in PEM in there (%s)", openssl_error());
 		goto err;
 	}
 	id->chain = sk_X509_new_null();
 	if (!id->chain)
 		goto err;
-	while ((next = PEM_read_bio_X509(file, NULL, no_passphrase, &asked))) {
+	while ((next = PEM_read_bio_X509(file, NULL, NULL, ""))) {
 		if (!sk_X509_push(id->chain, next)) {
 			X509_free(next);
 			goto err;
 		}
 	}
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-		log_error("%s: a certificate of the chain is damaged (%s)", path, openssl_error());
+		config_fault(path, "a certificate of the chain is damaged (%s)", openssl_error());
 		goto err;
 	}
 	ERR_clear_error();
@@ -77,102 +70,251 @@ err:
 	return -1;
 }
 
-static int load_key(struct identity *id, const char *path)
+static GENERAL_NAME *dns_name(const char *name)
 {
-	bool asked = false;
-	BIO *file;
+	ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+	GENERAL_NAME *general = GENERAL_NAME_new();
 
-	file = open_file("key", path);
-	if (!file)
-		return -1;
-	id->key = PEM_read_bio_PrivateKey(file, NULL, no_passphrase, &asked);
-	BIO_free(file);
-	if (id->key)
-		return 0;
+	if (text && general && ASN1_STRING_set(text, name, -1) == 1) {
+		GENERAL_NAME_set0_value(general, GEN_DNS, text);
+		return general;
+	}
+	ASN1_IA5STRING_free(text);
+	GENERAL_NAME_free(general);
+	return NULL;
+}
 
-	if (asked)
-		log_error("%s: the key is encrypted, and the agent cannot ask for a passphrase; "
-			  "decrypt it with 'openssl pkey'", path);
-	else
-		log_error("%s: no private key in PEM in there (%s)", path, openssl_error());
-	return -1;
+/* A certificate that is nothing but @names, so that X509_check_host() can look at it. */
+static X509 *certificate_of_names(const struct settings *names)
+{
+	GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
+	X509 *cert = X509_new();
+	bool ok = list && cert;
+
+	for (size_t i = 0; ok && i < names->count; i++) {
+		GENERAL_NAME *name = dns_name(names->list[i].value);
+
+		ok = name && sk_GENERAL_NAME_push(list, name) > 0;
+		if (!ok)
+			GENERAL_NAME_free(name);
+	}
+	ok = ok && X509_add1_ext_i2d(cert, NID_subject_alt_name, list, 0, 0) == 1;
+	sk_GENERAL_NAME_pop_free(list, GENERAL_NAME_free);
+	if (ok)
+		return cert;
+	X509_free(cert);
+	return NULL;
 }
 
 /* What only shows when it is used: key size and kind against OpenSSL's policy. */
-static int check_usable(const struct identity *id, const char *cert_path)
+static int check_usable(const struct identity *id, const struct setting *cert)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	int ok;
 
 	ok = ctx && SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) == 1;
 	if (!ok)
-		log_error("%s: OpenSSL refuses it (%s)", cert_path, openssl_error());
+		config_fault(cert, "OpenSSL refuses it (%s)", openssl_error());
 	SSL_CTX_free(ctx);
 	return ok ? 0 : -1;
 }
 
-static int load(struct identity *id, const struct identity_files *files)
+static int load(struct identity *id, const struct identity_config *config, size_t number)
 {
+	id->config = config;
 	ERR_clear_error();
-	if (load_cert(id, files->cert) || load_key(id, files->key))
+	if (load_cert(id, &config->certificate))
 		return -1;
-	if (X509_check_private_key(id->cert, id->key) != 1) {
-		log_error("key %s does not belong to certificate %s", files->key, files->cert);
+	id->key = remote_key_new(X509_get0_pubkey(id->cert), number);
+	if (!id->key) {
+		config_fault(&config->certificate, "the agent cannot use a key of its kind (%s)",
+			     openssl_error());
 		return -1;
 	}
 	if (X509_cmp_current_time(X509_get0_notAfter(id->cert)) < 0)
-		log_notice("certificate %s has expired; clients will refuse it", files->cert);
-	return check_usable(id, files->cert);
+		log_notice("certificate %s has expired; clients will refuse it",
+			   config->certificate.value);
+	if (config->names.count) {
+		id->names = certificate_of_names(&config->names);
+		if (!id->names) {
+			log_error("out of memory");
+			return -1;
+		}
+	}
+	if (config->ocsp_response.value) {
+		id->ocsp = ocsp_load(&config->ocsp_response, id->cert, id->chain);
+		if (!id->ocsp)
+			return -1;
+	}
+	if (config->client_auth != CLIENT_AUTH_NONE) {
+		id->clients = trust_store_new(&config->clients);
+		if (!id->clients)
+			return -1;
+	}
+	return check_usable(id, &config->certificate);
 }
 
-int identities_load(struct identities *identities, const struct options *options)
+int identities_load(struct identities *identities, const struct config *config)
 {
+	int err = 0;
+
 	*identities = (struct identities){
-		.list = calloc(options->n_identities, sizeof(*identities->list)),
+		.list = calloc(config->n_identities + 1, sizeof(*identities->list)),
 	};
 	if (!identities->list) {
 		log_error("out of memory");
 		return -1;
 	}
-	for (size_t i = 0; i < options->n_identities; i++) {
-		identities->count = i + 1;
-		if (load(&identities->list[i], &options->identities[i]))
-			return -1;
+	identities->count = config->n_identities;
+	for (size_t i = 0; i < identities->count; i++) {
+		if (config->identities[i].is_default)
+			identities->fallback = i;
+		if (load(&identities->list[i], &config->identities[i], i))
+			err = -1;
 	}
-	return 0;
+	return err;
 }
 
 void identities_free(struct identities *identities)
 {
 	for (size_t i = 0; i < identities->count; i++) {
-		X509_free(identities->list[i].cert);
-		EVP_PKEY_free(identities->list[i].key);
-		sk_X509_pop_free(identities->list[i].chain, X509_free);
+		struct identity *id = &identities->list[i];
+
+		X509_free(id->cert);
+		X509_free(id->names);
+		EVP_PKEY_free(id->key);
+		sk_X509_pop_free(id->chain, X509_free);
+		ocsp_free(id->ocsp);
+		trust_store_free(id->clients);
 	}
 	free(identities->list);
 	*identities = (struct identities){ 0 };
 }
 
-static int use(SSL *ssl, const struct identity *id)
-{
-	return SSL_use_cert_and_key(ssl, id->cert, id->key, id->chain, 1);
-}
-
-int identities_select(SSL *ssl, void *arg)
+/* The client asks for an OCSP response: RFC 6066 section 8. */
+static int staple(SSL *ssl, void *arg)
 {
 	const struct identities *identities = arg;
-	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-	bool found = false;
+	const X509 *chosen = SSL_get_certificate(ssl);
 
-	/* OpenSSL keeps one per kind of key: the last given, hence backwards. */
-	for (size_t i = identities->count; name && i-- > 0;) {
-		const struct identity *id = &identities->list[i];
+	for (size_t i = 0; i < identities->count; i++)
+		if (identities->list[i].cert == chosen && identities->list[i].ocsp)
+			return ocsp_staple(ssl, identities->list[i].ocsp);
+	return SSL_TLSEXT_ERR_NOACK;
+}
 
-		if (X509_check_host(id->cert, name, 0, 0, NULL) != 1)
-			continue;
-		if (use(ssl, id) != 1)
-			return 0;
-		found = true;
+void identities_install(struct identities *identities, SSL_CTX *ctx)
+{
+	SSL_CTX_set_tlsext_status_cb(ctx, staple);
+	SSL_CTX_set_tlsext_status_arg(ctx, identities);
+}
+
+ssize_t identities_find(const struct identities *identities, const char *name)
+{
+	for (size_t i = 0; i < identities->count; i++) {
+		if (!strcmp(identities->list[i].config->name, name))
+			return i;
 	}
-	return found ? 1 : use(ssl, &identities->list[0]);
+	return NO_IDENTITY;
+}
+
+static bool is_for(const struct identity *id, const char *name)
+{
+	return X509_check_host(id->names ? id->names : id->cert, name, 0, 0, NULL) == 1;
+}
+
+static bool same_setting(const struct setting *a, const struct setting *b)
+{
+	return a->value && b->value ? !strcmp(a->value, b->value) : a->value == b->value;
+}
+
+static bool ask_the_same(const struct identity *a, const struct identity *b)
+{
+	if (a->config->client_auth != b->config->client_auth)
+		return false;
+	return a->config->client_auth == CLIENT_AUTH_NONE ||
+	       (same_setting(&a->config->clients.trust, &b->config->clients.trust) &&
+		same_setting(&a->config->clients.crl, &b->config->clients.crl));
+}
+
+static int use(SSL *ssl, const struct identity *id)
+{
+	return SSL_use_cert_and_key(ssl, id->cert, id->key, id->chain, 1) == 1 ? 0 : -1;
+}
+
+static bool may_be(const struct permission *permission, size_t identity)
+{
+	const char *rule;
+
+	return policy_allows(permission->policy, permission->who, ROLE_SERVER, identity, &rule);
+}
+
+/* The first one for @server_name, or the default, or the first one there is. */
+static ssize_t choose(const struct identities *identities, const char *server_name,
+		      const struct permission *permission)
+{
+	ssize_t first = NO_IDENTITY;
+
+	for (size_t i = identities->count; i-- > 0;)
+		if (may_be(permission, i))
+			first = i;
+	for (size_t i = 0; server_name && i < identities->count; i++)
+		if (is_for(&identities->list[i], server_name) && may_be(permission, i))
+			return i;
+	return identities->count && may_be(permission, identities->fallback) ?
+		       (ssize_t)identities->fallback : first;
+}
+
+/* Of identities, those from the command line have no names, but numbers that stay. */
+static int set_session_context(SSL *ssl, const struct identity *id, size_t number,
+			       const char *server_name)
+{
+	char unnamed[24];
+	const char *parts[] = { id->config->name, server_name ? server_name : "" };
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL);
+
+	snprintf(unnamed, sizeof(unnamed), "[%zu]", number);
+	if (!*parts[0])
+		parts[0] = unnamed;
+	for (size_t i = 0; ok && i < 2; i++)
+		ok = EVP_DigestUpdate(ctx, parts[i], strlen(parts[i]) + 1);
+	ok = ok && EVP_DigestFinal_ex(ctx, digest, NULL) &&
+	     SSL_set_session_id_context(ssl, digest, sizeof(digest));
+	EVP_MD_CTX_free(ctx);
+	return ok ? 0 : -1;
+}
+
+int identities_use_for_server(const struct identities *identities, SSL *ssl, ssize_t wanted,
+			      const char *server_name, const struct permission *permission,
+			      struct verification *verification)
+{
+	ssize_t first = wanted == NO_IDENTITY ? choose(identities, server_name, permission) : wanted;
+	const struct identity *id = &identities->list[first];
+
+	if (first == NO_IDENTITY)
+		return -1;
+	/* A second hello may ask for another name. */
+	SSL_certs_clear(ssl);
+	/* OpenSSL keeps one per kind of key: the last given, hence backwards. */
+	for (size_t i = identities->count; wanted == NO_IDENTITY && i-- > (size_t)first + 1;) {
+		const struct identity *other = &identities->list[i];
+
+		if (server_name && is_for(id, server_name) && is_for(other, server_name) &&
+		    ask_the_same(id, other) && may_be(permission, i) && use(ssl, other))
+			return -1;
+	}
+	if (use(ssl, id) || verify_client(ssl, id->config->client_auth, id->clients, verification) ||
+	    set_session_context(ssl, id, first, server_name))
+		return -1;
+	if (id->config->client_auth == CLIENT_AUTH_NONE)
+		return 0;
+	SSL_set_options(ssl, SSL_OP_NO_TICKET);
+	return SSL_set_num_tickets(ssl, 0) == 1 ? 0 : -1;
+}
+
+int identities_use_for_client(const struct identities *identities, SSL *ssl, ssize_t wanted)
+{
+	return wanted == NO_IDENTITY ? 0 : use(ssl, &identities->list[wanted]);
 }

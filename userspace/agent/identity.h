@@ -1,40 +1,72 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Who the agent can be: certificates with their chains and private keys.
+ * Who the agent can be: certificates with their chains and private keys, and, for servers,
+ * whom they talk to.
  */
 #ifndef KEYBLOBD_IDENTITY_H
 #define KEYBLOBD_IDENTITY_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <openssl/ssl.h>
 
-#include "options.h"
+#include "config.h"
+#include "ocsp.h"
+#include "policy.h"
+#include "verify.h"
+
+#define NO_IDENTITY (-1)
 
 struct identity {
 	X509 *cert;
 	STACK_OF(X509) *chain;
 	EVP_PKEY *key;
+	X509 *names;		/* not NULL: its names count, not those of @cert */
+	struct ocsp *ocsp;	/* NULL: none */
+	struct trust_store *clients; /* NULL: their certificates are not asked for */
+	const struct identity_config *config;
 };
 
 struct identities {
-	struct identity *list;	/* the first is the default */
+	struct identity *list;
 	size_t count;
+	size_t fallback;	/* which one when no name fits */
 };
 
 /*
- * Load what @options name and check that each key matches its certificate. 0, or
- * -1 after a message that says what to do. identities_free() in both cases.
+ * Load what @config names, which must outlive them, and check that each key matches its
+ * certificate. 0, or -1 after all faults have been told. identities_free() in both cases.
  */
-int identities_load(struct identities *identities, const struct options *options);
+int identities_load(struct identities *identities, const struct config *config);
 
 void identities_free(struct identities *identities);
 
 /*
- * Certificate callback of OpenSSL; @arg is a struct identities. Gives @ssl every
- * identity that is valid for the name the client asked for, so that OpenSSL can
- * choose the kind of key, or the default one. Returns 1, or 0 on failure.
+ * Have @ctx, a server's, staple OCSP responses if the client asks for that. @identities
+ * must outlive @ctx.
  */
-int identities_select(SSL *ssl, void *arg);
+void identities_install(struct identities *identities, SSL_CTX *ctx);
+
+/* The number of the identity named @name, or NO_IDENTITY. */
+ssize_t identities_find(const struct identities *identities, const char *name);
+
+/*
+ * Make @ssl, a server that has not looked at the client's hello yet, identity number
+ * @wanted; with NO_IDENTITY, every identity that is for @server_name (NULL: none given) and
+ * asks the same of clients, so that OpenSSL can choose the kind of key, or the default one.
+ * Identities that @permission does not cover do not exist.
+ *
+ * Sessions are resumed as the same identity and with the same @server_name only (RFC 6066
+ * section 3),
+ * and never where certificates of clients are asked for: each of them is verified anew.
+ * 0, or -1: there is no identity at all, or failure.
+ */
+int identities_use_for_server(const struct identities *identities, SSL *ssl, ssize_t wanted,
+			      const char *server_name, const struct permission *permission,
+			      struct verification *verification);
+
+/* Give @ssl, a client, identity number @wanted to show if it is asked. 0, or -1. */
+int identities_use_for_client(const struct identities *identities, SSL *ssl, ssize_t wanted);
 
 #endif

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <systemd/sd-daemon.h>
+
 #include "listener.h"
 #include "log.h"
 
@@ -83,15 +85,14 @@ static int remove_stale(const struct sockaddr_un *address)
 	return 0;
 }
 
-int listener_open(struct listener *listener, const char *path, mode_t mode)
+int listener_open(struct listener *listener, const char *path, mode_t mode, gid_t group)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	mode_t saved_umask;
 	struct stat st;
 	int lock, err;
 
-	listener->fd = -1;
-	listener->path = path;
+	*listener = (struct listener){ .fd = -1, .path = path };
 	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
 
 	lock = lock_directory(path);
@@ -114,6 +115,12 @@ int listener_open(struct listener *listener, const char *path, mode_t mode)
 		log_error("cannot create the socket %s: %m; choose another --listen", path);
 		goto err_close;
 	}
+	if (group != (gid_t)-1 && lchown(path, -1, group)) {
+		log_error("cannot give %s to group %u: %m; choose another group", path,
+			  (unsigned int)group);
+		unlink(path);
+		goto err_close;
+	}
 	listener->dev = st.st_dev;
 	listener->ino = st.st_ino;
 
@@ -133,13 +140,37 @@ err_unlock:
 	return -1;
 }
 
+int listener_adopt(struct listener *listener, int fd)
+{
+	*listener = (struct listener){
+		.fd = fd,
+		.path = "the socket of the service manager",
+		.adopted = true,
+	};
+	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) <= 0) {
+		log_error("the service manager passed something else than a listening UNIX socket "
+			  "of type SOCK_SEQPACKET; use ListenSequentialPacket=");
+		goto err_close;
+	}
+	if (fcntl(fd, F_SETFL, O_NONBLOCK)) {
+		log_error("cannot use the socket of the service manager: %m");
+		goto err_close;
+	}
+	return 0;
+
+err_close:
+	close(fd);
+	listener->fd = -1;
+	return -1;
+}
+
 void listener_close(struct listener *listener)
 {
 	struct stat st;
 
 	if (listener->fd < 0)
 		return;
-	if (!lstat(listener->path, &st) && st.st_dev == listener->dev &&
+	if (!listener->adopted && !lstat(listener->path, &st) && st.st_dev == listener->dev &&
 	    st.st_ino == listener->ino)
 		unlink(listener->path);
 	close(listener->fd);

@@ -3,6 +3,7 @@
  * keyblobd: does TLS handshakes for applications and hands them sealed keys.
  * Only the order of start and stop is here.
  */
+#include "keylog.h"
 #include "log.h"
 #include "memory.h"
 #include "options.h"
@@ -10,7 +11,8 @@
 
 int main(int argc, char **argv)
 {
-	struct options options;
+	struct options options = { argc, argv, false };
+	struct config config;
 	int status;
 
 	if (memory_init()) {
@@ -18,12 +20,14 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	memory_harden();
+	log_open(LOG_TO_STDERR);
 
-	status = options_parse(&options, argc, argv);
+	status = options_parse(&options, &config);
 	if (status < 0) {
-		log_set_level(options.verbose ? LOG_DETAIL : LOG_NOTICE);
-		status = supervisor_run(&options);
+		log_set_level(config.log_level);
+		status = (!options.check && log_open(config.log_target)) || keylog_open() ? 1 :
+			 supervisor_run(&options, &config);
 	}
-	options_free(&options);
+	config_free(&config);
 	return status;
 }

@@ -31,4 +31,7 @@ void memory_free(void *ptr);
  */
 void memory_scrub_stack(void);
 
+/* The same for a fiber's stack, which is smaller; see fiber.c. */
+void memory_scrub_fiber(void);
+
 #endif

@@ -4,6 +4,7 @@
  * client.c. What arrives here was written by an application that may be hostile.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,13 +12,20 @@
 #include <netlink/attr.h>
 #include <netlink/genl/genl.h>
 
+#include "counters.h"
+#include "descriptor.h"
 #include "message.h"
 
 /* SCM_MAX_FD of the kernel: no message carries more. */
 #define FDS_MAX 253
 
-/* Enough for READY with all its strings. */
+/* Enough for READY with all its strings, but for those about the peer. */
 #define REPLY_SIZE 2048
+
+/* Of the reasons why a reload failed, as much as certainly fits. */
+#define REASONS_MAX 6000
+/* Of names of the peer, in bytes: what there is room for before its certificates. */
+#define NAMES_MAX 16384
 
 static void take_descriptors(struct msghdr *msg, struct packet *packet)
 {
@@ -33,13 +41,13 @@ static void take_descriptors(struct msghdr *msg, struct packet *packet)
 		for (size_t i = 0; i < n; i++) {
 			memcpy(&fd, data + i * sizeof(fd), sizeof(fd));
 			if (packet->n_fds++)
-				close(fd);
+				descriptor_close(fd);
 			else
 				packet->fd = fd;
 		}
 	}
 	if (packet->n_fds > 1) {
-		close(packet->fd);
+		descriptor_close(packet->fd);
 		packet->fd = -1;
 	}
 }
@@ -71,17 +79,20 @@ int message_receive(int fd, struct packet *packet)
 
 	/* An empty packet looks the same, and is as good as the end. */
 	if (!len && packet->fd >= 0)
-		close(packet->fd);
+		descriptor_close(packet->fd);
 	return len > 0;
 }
+
+/* Each is compared with each of the peer's, of which there may be many thousands. */
+#define ALPN_MAX 100
 
 /* RFC 7301 section 3.1; the names must fit the strings of KEYBLOB_A_ALPN. */
 static bool valid_alpn(const uint8_t *list, size_t len)
 {
-	size_t i;
+	unsigned int n = 0;
 
-	for (i = 0; i < len; i += 1 + list[i])
-		if (!list[i] || i + 1 + list[i] > len || memchr(list + i + 1, 0, list[i]))
+	for (size_t i = 0; i < len; i += 1 + list[i])
+		if (++n > ALPN_MAX || !list[i] || i + 1 + list[i] > len || memchr(list + i + 1, 0, list[i]))
 			return false;
 	return len > 0;
 }
@@ -89,6 +100,31 @@ static bool valid_alpn(const uint8_t *list, size_t len)
 static enum message_status refuse(struct handshake_result *refusal, int error, const char *reason)
 {
 	handshake_result_fail(refusal, error, "%s", reason);
+	return MESSAGE_REFUSED;
+}
+
+/* NULL: no string with its NUL at the end, and there alone, and something before it. */
+static const char *string_of(const struct nlattr *nla)
+{
+	const char *string = nla_data(nla);
+	int len = nla_len(nla);
+
+	return len > 1 && memchr(string, 0, len) == string + len - 1 ? string : NULL;
+}
+
+static enum message_status decode_peer_name(const struct nlattr *nla, struct message *message,
+					    struct handshake_result *refusal)
+{
+	const char *name = string_of(nla), *why;
+
+	if (message->cmd != KEYBLOB_CMD_CONNECT)
+		return refuse(refusal, EINVAL, "attribute PEER_NAME is for clients");
+	if (!name)
+		return refuse(refusal, EINVAL, "attribute PEER_NAME is not a string, or empty");
+	why = peer_name_parse(&message->params.peer, name);
+	if (!why)
+		return MESSAGE_OK;
+	handshake_result_fail(refusal, EINVAL, "name \"%.253s\" to connect to %s", name, why);
 	return MESSAGE_REFUSED;
 }
 
@@ -106,9 +142,17 @@ static enum message_status decode_attribute(struct nlattr *nla, struct message *
 		return MESSAGE_OK;
 	case KEYBLOB_A_ALPN_LIST:
 		if (!valid_alpn(nla_data(nla), nla_len(nla)))
-			return refuse(refusal, EINVAL, "attribute ALPN_LIST is malformed");
+			return refuse(refusal, EINVAL, "attribute ALPN_LIST is malformed, or too long");
 		message->params.alpn = nla_data(nla);
 		message->params.alpn_len = nla_len(nla);
+		return MESSAGE_OK;
+	case KEYBLOB_A_PEER_NAME:
+		return decode_peer_name(nla, message, refusal);
+	case KEYBLOB_A_IDENTITY:
+		message->identity = string_of(nla);
+		if (!message->identity)
+			return refuse(refusal, EINVAL,
+				      "attribute IDENTITY is not a string, or empty");
 		return MESSAGE_OK;
 	}
 	if (type >= 1 && type <= KEYBLOB_A_MAX) {
@@ -145,6 +189,8 @@ static enum message_status decode_attributes(struct genlmsghdr *genl, struct mes
 	}
 	if (rest > 0)
 		return refuse(refusal, EINVAL, "the last attribute is cut short");
+	if (message->cmd == KEYBLOB_CMD_CONNECT && !seen[KEYBLOB_A_PEER_NAME])
+		return refuse(refusal, EINVAL, "attribute PEER_NAME is missing: whom to connect to?");
 	return MESSAGE_OK;
 }
 
@@ -171,13 +217,34 @@ static enum message_status decode_header(const struct packet *packet, struct mes
 	return MESSAGE_BROKEN;
 }
 
+/* A request that has nothing but its header. */
+static enum message_status decode_bare(const struct packet *packet, struct genlmsghdr *genl,
+				       struct handshake_result *refusal)
+{
+	struct nlattr *nla;
+	int rest;
+
+	nla_for_each_attr(nla, genlmsg_attrdata(genl, 0), genlmsg_attrlen(genl, 0), rest) {
+		if (nla->nla_type & KEYBLOB_A_OPTIONAL)
+			continue;
+		handshake_result_fail(refusal, nla->nla_type > KEYBLOB_A_MAX ? EOPNOTSUPP : EINVAL,
+				      "attribute %u has no place in this request", nla->nla_type);
+		return MESSAGE_REFUSED;
+	}
+	if (rest > 0)
+		return refuse(refusal, EINVAL, "the last attribute is cut short");
+	if (packet->n_fds || packet->fds_lost)
+		return refuse(refusal, EINVAL, "a descriptor has no place in this request");
+	return MESSAGE_OK;
+}
+
 enum message_status message_decode(struct packet *packet, struct message *message,
 				   struct handshake_result *refusal)
 {
 	struct genlmsghdr *genl;
 	enum message_status status;
 
-	*message = (struct message){ 0 };
+	*message = (struct message){ .params.identity = NO_IDENTITY };
 	status = decode_header(packet, message, refusal);
 	if (status != MESSAGE_OK)
 		return status;
@@ -194,7 +261,14 @@ enum message_status message_decode(struct packet *packet, struct message *messag
 	switch (genl->cmd) {
 	case KEYBLOB_CMD_CANCEL:
 		return MESSAGE_OK;
+	case KEYBLOB_CMD_STATUS:
+	case KEYBLOB_CMD_RELOAD:
+		return decode_bare(packet, genl, refusal);
 	case KEYBLOB_CMD_ACCEPT:
+		message->params.role = ROLE_SERVER;
+		break;
+	case KEYBLOB_CMD_CONNECT:
+		message->params.role = ROLE_CLIENT;
 		break;
 	default:
 		handshake_result_fail(refusal, EOPNOTSUPP, "unknown command %u", genl->cmd);
@@ -214,6 +288,76 @@ enum message_status message_decode(struct packet *packet, struct message *messag
 	return MESSAGE_OK;
 }
 
+static size_t names_size(const struct peer_info *peer)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < sk_OPENSSL_STRING_num(peer->names); i++)
+		size += nla_total_size(strlen(sk_OPENSSL_STRING_value(peer->names, i)) + 1);
+	return size < NAMES_MAX ? size : NAMES_MAX;
+}
+
+static size_t chain_size(const struct peer_info *peer)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < sk_X509_num(peer->chain); i++)
+		size += nla_total_size(i2d_X509(sk_X509_value(peer->chain, i), NULL));
+	return size;
+}
+
+static size_t reply_size(const struct handshake_result *r)
+{
+	size_t size = REPLY_SIZE + names_size(&r->peer) + chain_size(&r->peer);
+
+	return size < KEYBLOB_MSG_MAX ? size : KEYBLOB_MSG_MAX;
+}
+
+static int put_names(struct nl_msg *msg, const struct peer_info *peer)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < sk_OPENSSL_STRING_num(peer->names); i++) {
+		const char *name = sk_OPENSSL_STRING_value(peer->names, i);
+
+		size += nla_total_size(strlen(name) + 1);
+		if (size > NAMES_MAX)
+			break;
+		if (nla_put_string(msg, KEYBLOB_A_PEER_NAME, name))
+			return -1;
+	}
+	return 0;
+}
+
+/* As many as there is room for, but no gap. */
+static int put_chain(struct nl_msg *msg, const struct peer_info *peer)
+{
+	for (int i = 0; i < sk_X509_num(peer->chain); i++) {
+		X509 *cert = sk_X509_value(peer->chain, i);
+		int len = i2d_X509(cert, NULL);
+		struct nlattr *nla;
+		unsigned char *to;
+
+		if (len <= 0)
+			return -1;
+		if (len > UINT16_MAX - NLA_HDRLEN)
+			break;
+		nla = nla_reserve(msg, KEYBLOB_A_PEER_CERT, len);
+		if (!nla)
+			break;
+		to = nla_data(nla);
+		i2d_X509(cert, &to);
+	}
+	return 0;
+}
+
+static int put_peer(struct nl_msg *msg, const struct peer_info *peer)
+{
+	return (peer->bound && nla_put(msg, KEYBLOB_A_CHANNEL_BINDING,
+				       sizeof(peer->channel_binding), peer->channel_binding)) ||
+	       put_names(msg, peer) || put_chain(msg, peer);
+}
+
 static int put_ready(struct nl_msg *msg, const struct handshake_result *r)
 {
 	return nla_put(msg, KEYBLOB_A_BLOB_TX, sizeof(r->blob_tx), r->blob_tx) ||
@@ -224,7 +368,8 @@ static int put_ready(struct nl_msg *msg, const struct handshake_result *r)
 	       (*r->group && nla_put_string(msg, KEYBLOB_A_GROUP, r->group)) ||
 	       (*r->alpn && nla_put_string(msg, KEYBLOB_A_ALPN, r->alpn)) ||
 	       (*r->server_name && nla_put_string(msg, KEYBLOB_A_SERVER_NAME, r->server_name)) ||
-	       (r->resumed && nla_put_flag(msg, KEYBLOB_A_RESUMED));
+	       (r->resumed && nla_put_flag(msg, KEYBLOB_A_RESUMED)) ||
+	       put_peer(msg, &r->peer);
 }
 
 static int put_failed(struct nl_msg *msg, const struct handshake_result *r)
@@ -239,7 +384,7 @@ static int put_failed(struct nl_msg *msg, const struct handshake_result *r)
 
 struct nl_msg *message_encode(uint32_t seq, const struct handshake_result *result)
 {
-	struct nl_msg *msg = nlmsg_alloc_size(REPLY_SIZE);
+	struct nl_msg *msg = nlmsg_alloc_size(reply_size(result));
 
 	if (!msg)
 		return NULL;
@@ -247,6 +392,55 @@ struct nl_msg *message_encode(uint32_t seq, const struct handshake_result *resul
 			 result->error ? KEYBLOB_CMD_FAILED : KEYBLOB_CMD_READY,
 			 KEYBLOB_PROTO_VERSION) ||
 	    (result->error ? put_failed(msg, result) : put_ready(msg, result))) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+static int put_counter(struct nl_msg *msg, enum counter counter)
+{
+	const char *name = counter_name(counter);
+	uint64_t value = counters_sum(counter);
+	struct nlattr *nla = nla_reserve(msg, KEYBLOB_A_COUNTER, sizeof(value) + strlen(name) + 1);
+
+	if (!nla)
+		return -1;
+	memcpy(nla_data(nla), &value, sizeof(value));
+	strcpy((char *)nla_data(nla) + sizeof(value), name);
+	return 0;
+}
+
+struct nl_msg *message_encode_status(uint32_t seq)
+{
+	struct nl_msg *msg = nlmsg_alloc_size(REPLY_SIZE);
+	int err;
+
+	if (!msg)
+		return NULL;
+	err = !genlmsg_put(msg, 0, seq, KEYBLOB_PROTO_TYPE, 0, 0, KEYBLOB_CMD_STATUS,
+			   KEYBLOB_PROTO_VERSION);
+	for (int i = 0; !err && i < COUNTERS; i++)
+		err = put_counter(msg, i);
+	if (err) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+struct nl_msg *message_encode_reload(uint32_t seq, const char *reasons)
+{
+	uint8_t cmd = *reasons ? KEYBLOB_CMD_FAILED : KEYBLOB_CMD_RELOAD;
+	struct nl_msg *msg = nlmsg_alloc_size(KEYBLOB_MSG_MAX);
+	char text[REASONS_MAX];
+
+	if (!msg)
+		return NULL;
+	snprintf(text, sizeof(text), "%s", reasons);
+	if (!genlmsg_put(msg, 0, seq, KEYBLOB_PROTO_TYPE, 0, 0, cmd, KEYBLOB_PROTO_VERSION) ||
+	    (*reasons && (nla_put_u32(msg, KEYBLOB_A_ERRNO, EINVAL) ||
+			  nla_put_string(msg, KEYBLOB_A_REASON, text)))) {
 		nlmsg_free(msg);
 		return NULL;
 	}

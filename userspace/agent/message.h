@@ -16,9 +16,9 @@
 
 /* A packet as it came. */
 struct packet {
-	_Alignas(struct nlmsghdr) uint8_t data[KEYBLOB_MSG_MAX];
+	_Alignas(struct nlmsghdr) uint8_t data[KEYBLOB_REQUEST_MAX];
 	size_t len;
-	bool truncated;		/* longer than KEYBLOB_MSG_MAX */
+	bool truncated;		/* longer than KEYBLOB_REQUEST_MAX */
 	bool fds_lost;		/* this process had no room for the descriptors */
 	unsigned int n_fds;	/* how many came with it */
 	int fd;			/* the one that came; -1 if none or several */
@@ -28,7 +28,8 @@ struct packet {
 struct message {
 	uint32_t seq;
 	uint8_t cmd;
-	struct handshake_params params;
+	struct handshake_params params;	/* identity: to be looked up */
+	const char *identity;		/* its name; NULL: none given */
 };
 
 enum message_status {
@@ -51,6 +52,15 @@ enum message_status message_decode(struct packet *packet, struct message *messag
 
 /* The reply to request @seq that tells @result. NULL: out of memory. */
 struct nl_msg *message_encode(uint32_t seq, const struct handshake_result *result);
+
+/* The reply to STATUS: all counters. NULL: out of memory. */
+struct nl_msg *message_encode_status(uint32_t seq);
+
+/*
+ * The reply to RELOAD: done if @reasons is empty, else why not, one line per fault. NULL:
+ * out of memory.
+ */
+struct nl_msg *message_encode_reload(uint32_t seq, const char *reasons);
 
 /* Send without blocking; 0 or a negative errno. @msg stays the caller's. */
 int message_send(int fd, struct nl_msg *msg);

@@ -21,6 +21,12 @@ struct seal_error {
 };
 
 /*
+ * Have the kernel load its module if it is not there: that wants CAP_NET_ADMIN, which
+ * workers have not. Best effort; seal_attach() says what is missing.
+ */
+void seal_load(void);
+
+/*
  * Check that @fd is a connected TCP socket, and make it a keyblob socket. Returns
  * 0, or a positive errno of the protocol with @error filled in.
  */

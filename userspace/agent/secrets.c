@@ -53,35 +53,36 @@ static const char *secret_of(const char *line, const char *label)
 }
 
 /*
- * OpenSSL logs a secret when it switches to it: the server's after its Finished
- * was flushed and before its tickets, the client's when the client's Finished
- * was read. What follows counts from 0.
+ * OpenSSL logs a secret when it switches to it: this side's after its Finished was
+ * flushed, and before a server's tickets; the peer's when the peer's Finished was read.
+ * What follows counts from 0.
  */
-void secrets_keylog(struct secrets *secrets, struct wire *wire, const char *line)
+void secrets_keylog(struct secrets *secrets, struct wire *wire, const SSL *ssl, const char *line)
 {
+	bool server = SSL_is_server(ssl);
 	const char *hex;
 
 	hex = secret_of(line, "SERVER_TRAFFIC_SECRET_0");
 	if (hex) {
 		secrets->server_len = hex_decode(secrets->server, sizeof(secrets->server), hex);
-		record_stream_rekey(&wire->tx);
+		record_stream_rekey(server ? &wire->tx : &wire->rx);
 	}
 	hex = secret_of(line, "CLIENT_TRAFFIC_SECRET_0");
 	if (hex) {
 		secrets->client_len = hex_decode(secrets->client, sizeof(secrets->client), hex);
-		record_stream_rekey(&wire->rx);
+		record_stream_rekey(server ? &wire->rx : &wire->tx);
 	}
 }
 
 static int derive_tls13(const struct secrets *secrets, const struct suite *suite,
-			struct keyblob_key *tx, struct keyblob_key *rx)
+			struct keyblob_key *client, struct keyblob_key *server)
 {
 	if (secrets->server_len != suite->hash_len || secrets->client_len != suite->hash_len)
 		return -EPROTO;
-	memcpy(tx->secret, secrets->server, suite->hash_len);
-	memcpy(rx->secret, secrets->client, suite->hash_len);
-	tx->secret_len = suite->hash_len;
-	rx->secret_len = suite->hash_len;
+	memcpy(client->secret, secrets->client, suite->hash_len);
+	memcpy(server->secret, secrets->server, suite->hash_len);
+	client->secret_len = suite->hash_len;
+	server->secret_len = suite->hash_len;
 	return 0;
 }
 
@@ -134,8 +135,8 @@ static void next_nonce(uint8_t *nonce, const struct record_stream *stream)
 	memcpy(nonce, &n, sizeof(n));
 }
 
-static int derive_tls12(const struct wire *wire, const SSL *ssl, const struct suite *suite,
-			struct keyblob_key *tx, struct keyblob_key *rx)
+static int derive_tls12(const SSL *ssl, const struct suite *suite, struct keyblob_key *client,
+			struct keyblob_key *server)
 {
 	uint8_t block[2 * (KEYBLOB_KEY_MAX + KEYBLOB_IV_SIZE)], *p = block;
 	size_t key_len = suite->key_len, iv_len = suite->fixed_iv_len;
@@ -143,15 +144,13 @@ static int derive_tls12(const struct wire *wire, const SSL *ssl, const struct su
 
 	err = expand_keys(ssl, suite, block, 2 * (key_len + iv_len));
 	if (!err) {
-		memcpy(rx->key, p, key_len);
+		memcpy(client->key, p, key_len);
 		p += key_len;
-		memcpy(tx->key, p, key_len);
+		memcpy(server->key, p, key_len);
 		p += key_len;
-		memcpy(rx->iv, p, iv_len);
+		memcpy(client->iv, p, iv_len);
 		p += iv_len;
-		memcpy(tx->iv, p, iv_len);
-		if (iv_len + EXPLICIT_NONCE_LEN == KEYBLOB_IV_SIZE)
-			next_nonce(tx->iv + iv_len, &wire->tx);
+		memcpy(server->iv, p, iv_len);
 	}
 	OPENSSL_cleanse(block, sizeof(block));
 	return err;
@@ -160,23 +159,31 @@ static int derive_tls12(const struct wire *wire, const SSL *ssl, const struct su
 int secrets_derive(const struct secrets *secrets, const struct wire *wire, const SSL *ssl,
 		   const struct suite *suite, struct keyblob_key *tx, struct keyblob_key *rx)
 {
+	bool is_server = SSL_is_server(ssl);
+	struct keyblob_key *client = is_server ? rx : tx, *server = is_server ? tx : rx;
+	uint16_t role = is_server ? KEYBLOB_ROLE_SERVER : KEYBLOB_ROLE_CLIENT;
+	int err;
+
 	*tx = (struct keyblob_key){
 		.direction = KEYBLOB_DIR_TX,
 		.tls_version = suite->version,
-		.role = KEYBLOB_ROLE_SERVER,
+		.role = role,
 		.cipher = suite->cipher,
 		.rec_seq = wire->tx.keyed_records,
 	};
 	*rx = (struct keyblob_key){
 		.direction = KEYBLOB_DIR_RX,
 		.tls_version = suite->version,
-		.role = KEYBLOB_ROLE_SERVER,
+		.role = role,
 		.cipher = suite->cipher,
 		.rec_seq = wire->rx.keyed_records,
 	};
 	if (!wire->tx.keyed || !wire->rx.keyed)
 		return -EPROTO;
 	if (suite->version == TLS_1_3_VERSION)
-		return derive_tls13(secrets, suite, tx, rx);
-	return derive_tls12(wire, ssl, suite, tx, rx);
+		return derive_tls13(secrets, suite, client, server);
+	err = derive_tls12(ssl, suite, client, server);
+	if (!err && suite->fixed_iv_len + EXPLICIT_NONCE_LEN == KEYBLOB_IV_SIZE)
+		next_nonce(tx->iv + suite->fixed_iv_len, &wire->tx);
+	return err;
 }

@@ -25,10 +25,10 @@ struct secrets {
  * Take what @line, from OpenSSL's key log callback, says; the streams of @wire
  * learn when their keys come into use.
  */
-void secrets_keylog(struct secrets *secrets, struct wire *wire, const char *line);
+void secrets_keylog(struct secrets *secrets, struct wire *wire, const SSL *ssl, const char *line);
 
 /*
- * Fill in @tx and @rx, as seen from the server, after the handshake succeeded.
+ * Fill in @tx and @rx, as seen from @ssl's side, after the handshake succeeded.
  * Returns 0 or a negative errno; both are to be wiped by the caller either way.
  */
 int secrets_derive(const struct secrets *secrets, const struct wire *wire, const SSL *ssl,

@@ -15,10 +15,12 @@ struct suite {
 	uint8_t key_len;
 	uint8_t fixed_iv_len;	/* TLS 1.2: what the key block gives; the rest of 12 is explicit */
 	uint8_t hash_len;
-	const char *hash;	/* OpenSSL's name */
+	const char *hash;	/* OpenSSL's name, as is the next */
+	const char *name;
 };
 
 /* NULL: none of ours. */
 const struct suite *suite_find(uint16_t id);
+const struct suite *suite_find_name(uint16_t version, const char *name);
 
 #endif

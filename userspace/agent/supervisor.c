@@ -1,282 +1,535 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The supervisor: checks what it was given, listens, starts workers, restarts
- * those that die, stops them. Called by main. It waits for nothing but signals,
- * and uses no OpenSSL: each worker sets up its own after the fork.
+ * The supervisor: listens, starts a generation of processes, replaces it by another one
+ * on a reload, does for workers what they have no power for, and stops. Called by main. It
+ * loads no key and parses no certificate: signers and workers do, each for itself.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
+#include <sysexits.h>
 #include <unistd.h>
 
-#include "context.h"
-#include "identity.h"
+#include "account.h"
+#include "cgroup.h"
+#include "confine.h"
+#include "counters.h"
+#include "descriptor.h"
+#include "generation.h"
 #include "listener.h"
 #include "log.h"
+#include "seal.h"
+#include "service.h"
 #include "supervisor.h"
 #include "worker.h"
 
-/*
- * A worker that dies is replaced at once if it had served for STEADY_MS, else
- * after a delay that doubles from the first to the second of these.
- */
-#define STEADY_MS	5000
-#define DELAY_MIN_MS	100
-#define DELAY_MAX_MS	10000
-
 /* What a worker may take to exit, beyond the handshakes in flight. */
-#define STOP_SLACK_MS	3000
+#define STOP_SLACK_MS		3000
 
-struct slot {
-	pid_t pid;		/* 0: no process */
-	long long started;	/* ms */
-	long long due;		/* ms; when to start the next one */
-	unsigned int delay;	/* ms; before the next one */
+/* Generations that still finish handshakes; a reload waits until there are fewer. */
+#define ENDING_MAX		2
+
+/* Reloads asked for by applications and not answered yet. */
+#define ASKERS_MAX		64
+
+/* How often workers are asked whether they are alive. */
+static const struct timeval pulse_period = { 3, 0 };
+
+#define FAULT_MAX		4096	/* bytes of text that say why a reload failed */
+
+struct asker {
+	pid_t worker;
+	uint64_t id;
 };
 
 struct supervisor {
-	const struct options *options;
+	struct options *options;
+	struct event_base *base;
+	struct generation_env env;
 	struct listener listener;
-	struct ticket_keys tickets;
-	struct slot *slots;
-	sigset_t signals;
+	struct event *signalled, *rotation, *watchdog, *deadline, *pulse;
+	int signal_fd;
+
+	struct ticket_keyring rings[GENERATION_RINGS];	/* the current one's, and a reload's */
+	unsigned int ring;		/* which is the current one */
+
+	struct generation *current, *next;
+	struct generation *ending[ENDING_MAX + 2];
+	bool serving;			/* the first generation has come up */
+	bool stopping;
+	bool reload_wanted;
+	struct asker askers[ASKERS_MAX];	/* of the reload under way, then of the next one */
+	size_t n_asking, n_waiting;
+	int status;
 };
 
-static long long now_ms(void)
-{
-	struct timespec ts;
+/*
+ * Generations that end.
+ */
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+static size_t count_ending(const struct supervisor *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(s->ending) / sizeof(*s->ending); i++)
+		n += s->ending[i] != NULL;
+	return n;
 }
 
-/* A child that does not outlive its parent; as fork(2). */
-static pid_t fork_child(void)
+static void let_end(struct supervisor *s, struct generation *g)
 {
-	pid_t parent = getpid(), pid = fork();
+	for (size_t i = 0; i < sizeof(s->ending) / sizeof(*s->ending); i++) {
+		if (s->ending[i])
+			continue;
+		s->ending[i] = g;
+		return;
+	}
+}
 
-	if (pid)
-		return pid;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
-		_exit(1);
-	return 0;
+static void start_reload(struct supervisor *s);
+
+static void sweep(struct supervisor *s)
+{
+	for (size_t i = 0; i < sizeof(s->ending) / sizeof(*s->ending); i++) {
+		if (!s->ending[i] || !generation_ended(s->ending[i]))
+			continue;
+		generation_free(s->ending[i]);
+		s->ending[i] = NULL;
+	}
+	if (s->stopping && !count_ending(s))
+		event_base_loopbreak(s->base);
+	start_reload(s);
 }
 
 /*
- * Load every certificate and key once, in a process that ends with the answer,
- * so that neither keys nor OpenSSL's state stay in the supervisor.
+ * Reload.
  */
-static int check_identities(const struct options *options)
-{
-	struct identities identities;
-	int status;
-	pid_t pid;
 
-	pid = fork_child();
-	if (pid < 0) {
-		log_error("cannot fork: %m");
-		return -1;
+static void answer_askers(struct supervisor *s, const char *fault)
+{
+	struct channel_message answer = { .type = CONTROL_RELOAD };
+
+	if (fault) {
+		answer.len = strnlen(fault, FAULT_MAX - 1);
+		memcpy(answer.data, fault, answer.len);
 	}
-	if (!pid) {
-		status = identities_load(&identities, options) ? 1 : 0;
-		identities_free(&identities);
-		exit(status);
+	for (size_t i = 0; i < s->n_asking; i++) {
+		struct child *worker = generation_find(s->current, s->askers[i].worker);
+
+		answer.id = s->askers[i].id;
+		for (size_t j = 0; !worker && j < sizeof(s->ending) / sizeof(*s->ending); j++)
+			if (s->ending[j])
+				worker = generation_find(s->ending[j], s->askers[i].worker);
+		if (worker)
+			child_send(worker, &answer, -1);
 	}
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -1;
+	memmove(s->askers, s->askers + s->n_asking, s->n_waiting * sizeof(*s->askers));
+	s->n_asking = 0;
 }
 
-static void start_worker(struct supervisor *s, struct slot *slot)
+static void reload_failed(struct supervisor *s, const char *fault)
 {
-	int status;
-	pid_t pid;
+	explicit_bzero(&s->rings[!s->ring], sizeof(s->rings[!s->ring]));
+	log_error("reload failed, the old configuration stays in use");
+	count_up(COUNT_RELOADS_FAILED);
+	service_status("the last reload failed");
+	service_ready();
+	answer_askers(s, fault);
+}
 
-	slot->started = now_ms();
-	pid = fork_child();
-	if (pid < 0) {
-		log_error("cannot fork a worker: %m; trying again");
-		slot->due = slot->started + DELAY_MAX_MS;
+/* The ring for the next generation; -1 after a message. */
+static int prepare_ring(struct supervisor *s, const struct config *config)
+{
+	struct ticket_keyring *next = &s->rings[!s->ring];
+
+	if (config->ticket_keys.count || !s->current ||
+	    generation_config(s->current)->ticket_keys.count)
+		return tickets_load(next, config);
+	*next = s->rings[s->ring];
+	return 0;
+}
+
+/* Read the configuration anew and start its processes; NULL after messages. */
+static struct generation *make_next(struct supervisor *s)
+{
+	struct config config;
+
+	if (options_parse(s->options, &config) >= 0) {
+		config_free(&config);
+		return NULL;
+	}
+	if (prepare_ring(s, &config)) {
+		config_free(&config);
+		return NULL;
+	}
+	s->env.tickets = &s->rings[!s->ring];
+	return generation_start(&s->env, &config);
+}
+
+static void start_reload(struct supervisor *s)
+{
+	char fault[FAULT_MAX] = "";
+
+	if (!s->reload_wanted || s->next || s->stopping || !s->serving ||
+	    count_ending(s) >= ENDING_MAX)
+		return;
+	s->reload_wanted = false;
+	s->n_asking = s->n_waiting;
+	s->n_waiting = 0;
+	service_reloading();
+
+	log_capture(fault, sizeof(fault));
+	s->next = make_next(s);
+	log_capture(NULL, 0);
+	if (!s->next)
+		reload_failed(s, fault);
+}
+
+static void schedule_rotation(struct supervisor *s)
+{
+	const struct timeval delay = { tickets_rotation(generation_config(s->current)), 0 };
+
+	event_del(s->rotation);
+	if (delay.tv_sec)
+		event_add(s->rotation, &delay);
+}
+
+static void swap(struct supervisor *s)
+{
+	struct generation *old = s->current;
+
+	s->current = s->next;
+	s->next = NULL;
+	explicit_bzero(&s->rings[s->ring], sizeof(s->rings[s->ring]));
+	s->ring = !s->ring;
+	schedule_rotation(s);
+	if (!old)
+		return;
+	let_end(s, old);
+	count_up(COUNT_RELOADS);
+	log_notice("the configuration was reloaded");
+	answer_askers(s, NULL);
+	generation_retire(old);
+}
+
+static void on_settled(void *arg, struct generation *g, const char *fault, bool final)
+{
+	struct supervisor *s = arg;
+
+	s->next = g;
+	if (fault || s->options->check) {
+		s->next = NULL;
+		let_end(s, g);
+		generation_kill(g);
+		if (s->serving)
+			reload_failed(s, fault);
+		s->stopping = s->stopping || !s->serving;
+		s->status = s->serving || !fault ? 0 : final ? EX_NOPERM : 1;
 		return;
 	}
-	if (!pid) {
-		free(s->slots);
-		status = worker_run(s->options, s->listener.fd, &s->tickets);
-		explicit_bzero(&s->tickets, sizeof(s->tickets));
-		exit(status);
+	swap(s);
+	if (!s->serving) {
+		log_ready(s->listener.path, generation_config(s->current)->workers);
+		s->serving = true;
+		s->status = 0;
 	}
-	slot->pid = pid;
+	service_status("%u workers", generation_config(s->current)->workers);
+	service_ready();
+	start_reload(s);		/* who asked meanwhile may have no child to wait for */
 }
 
-/* Start the workers that are due; returns ms until the next one is, or -1. */
-static long long start_due_workers(struct supervisor *s)
+/*
+ * What workers ask for.
+ */
+
+static void tell_cgroup(struct child *worker, const struct channel_message *question, int fd)
 {
-	long long now = now_ms(), wait = -1;
+	struct channel_message answer = { .type = CONTROL_CGROUP, .id = question->id };
 
-	for (unsigned int i = 0; i < s->options->workers; i++) {
-		struct slot *slot = &s->slots[i];
+	/* Without a path no rule about cgroups allows anything. No descriptor: no room for one. */
+	if (fd >= 0 && !cgroup_of_peer(fd, (char *)answer.data, sizeof(answer.data)))
+		answer.len = strlen((char *)answer.data);
+	child_send(worker, &answer, -1);
+}
 
-		if (!slot->pid && slot->due <= now)
-			start_worker(s, slot);
-		if (!slot->pid && (wait < 0 || slot->due - now < wait))
-			wait = slot->due - now;
+static void refuse_asker(struct child *worker, uint64_t id)
+{
+	static const char why[] = "too many have asked for a reload; try again later";
+	struct channel_message answer = {
+		.type = CONTROL_RELOAD,
+		.id = id,
+		.len = sizeof(why) - 1,
+	};
+
+	memcpy(answer.data, why, answer.len);
+	child_send(worker, &answer, -1);
+}
+
+static void note_asker(struct supervisor *s, struct child *worker, uint64_t id)
+{
+	if (s->n_asking + s->n_waiting == ASKERS_MAX) {
+		refuse_asker(worker, id);
+		return;
 	}
-	return wait;
+	s->askers[s->n_asking + s->n_waiting++] = (struct asker){ worker->pid, id };
+	s->reload_wanted = true;
+	start_reload(s);
 }
 
-static void schedule_restart(struct slot *slot)
+static void on_asked(void *arg, struct child *worker, const struct channel_message *question,
+		     int fd)
 {
-	long long now = now_ms();
+	struct supervisor *s = arg;
 
-	if (now - slot->started >= STEADY_MS)
-		slot->delay = 0;
-	else if (!slot->delay)
-		slot->delay = DELAY_MIN_MS;
-	else if (slot->delay < DELAY_MAX_MS / 2)
-		slot->delay *= 2;
-	else
-		slot->delay = DELAY_MAX_MS;
-	slot->due = now + slot->delay;
+	if (question->type == CONTROL_CGROUP)
+		tell_cgroup(worker, question, fd);
+	else if (question->type == CONTROL_RELOAD)
+		note_asker(s, worker, question->id);
+	if (fd >= 0)
+		descriptor_close(fd);
 }
 
-static void reap_workers(struct supervisor *s, bool stopping)
+/*
+ * Events.
+ */
+
+static void on_rotation(evutil_socket_t fd, short what, void *arg)
+{
+	struct channel_message message = { .type = CONTROL_TICKET_KEYS };
+	struct supervisor *s = arg;
+	struct ticket_keyring *ring = &s->rings[s->ring];
+
+	(void)fd;
+	(void)what;
+	_Static_assert(sizeof(*ring) <= sizeof(message.data), "a keyring fits a message");
+	/* A generation in the making has a copy of the ring: not under its feet. */
+	if (!s->next && !tickets_rotate(ring)) {
+		message.len = sizeof(*ring);
+		memcpy(message.data, ring, sizeof(*ring));
+		generation_tell(s->current, &message);
+		explicit_bzero(&message, sizeof(message));
+	}
+	schedule_rotation(s);
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	service_alive();
+}
+
+static void on_pulse(evutil_socket_t fd, short what, void *arg)
+{
+	struct supervisor *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->current)
+		generation_watch(s->current);
+}
+
+static void reap(struct supervisor *s)
 {
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (unsigned int i = 0; i < s->options->workers; i++) {
-			struct slot *slot = &s->slots[i];
+		bool found = s->current && generation_reap(s->current, pid, status);
 
-			if (slot->pid != pid)
-				continue;
-			slot->pid = 0;
-			if (stopping)
-				break;
-			schedule_restart(slot);
-			if (WIFSIGNALED(status))
-				log_notice("worker %d died of signal %d, restarting in %u ms",
-					   (int)pid, WTERMSIG(status), slot->delay);
-			else
-				log_notice("worker %d exited with status %d, restarting in %u ms",
-					   (int)pid, WEXITSTATUS(status), slot->delay);
-			break;
-		}
+		if (WIFSIGNALED(status))
+			count_up(COUNT_WORKERS_DIED);
+		found = found || (s->next && generation_reap(s->next, pid, status));
+		for (size_t i = 0; !found && i < sizeof(s->ending) / sizeof(*s->ending); i++)
+			found = s->ending[i] && generation_reap(s->ending[i], pid, status);
 	}
+	sweep(s);
 }
 
-/* Wait at most @ms (-1: forever) for a signal; 0 if none came. */
-static int wait_signal(struct supervisor *s, long long ms)
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
-	int signal = ms < 0 ? sigwaitinfo(&s->signals, NULL) :
-			      sigtimedwait(&s->signals, NULL, &ts);
+	struct supervisor *s = arg;
 
-	return signal < 0 ? 0 : signal;
-}
-
-static unsigned int signal_workers(struct supervisor *s, int signal)
-{
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < s->options->workers; i++) {
-		if (!s->slots[i].pid)
-			continue;
-		n++;
-		if (signal)
-			kill(s->slots[i].pid, signal);
-	}
-	return n;
-}
-
-static void serve(struct supervisor *s)
-{
-	int signal;
-
-	do {
-		signal = wait_signal(s, start_due_workers(s));
-		if (signal == SIGCHLD)
-			reap_workers(s, false);
-	} while (signal != SIGTERM && signal != SIGINT);
+	(void)fd;
+	(void)what;
+	log_error("workers do not stop, killing them");
+	for (size_t i = 0; i < sizeof(s->ending) / sizeof(*s->ending); i++)
+		if (s->ending[i])
+			generation_kill(s->ending[i]);
 }
 
 /* Workers finish the handshakes that are in flight; each of these has a timeout. */
 static void stop(struct supervisor *s)
 {
-	long long deadline = now_ms() + s->options->timeout_ms + STOP_SLACK_MS, left;
+	long long ms = STOP_SLACK_MS;
 
+	if (s->stopping)
+		return;
 	log_notice("stopping");
+	service_stopping();
+	s->stopping = true;
+	event_del(s->rotation);
 	listener_close(&s->listener);
-	signal_workers(s, SIGTERM);
-	while (signal_workers(s, 0)) {
-		left = deadline - now_ms();
-		if (left <= 0) {
-			log_error("workers do not stop, killing them");
-			signal_workers(s, SIGKILL);
-			left = -1;
-		}
-		if (wait_signal(s, left) == SIGCHLD)
-			reap_workers(s, true);
+	if (s->next) {
+		let_end(s, s->next);
+		generation_kill(s->next);
+		s->next = NULL;
+	}
+	if (s->current) {
+		ms += generation_config(s->current)->timeout_ms;
+		let_end(s, s->current);
+		s->current = NULL;
+	}
+	for (size_t i = 0; i < sizeof(s->ending) / sizeof(*s->ending); i++)
+		if (s->ending[i])
+			generation_stop(s->ending[i]);
+	event_add(s->deadline, &(struct timeval){ ms / 1000, ms % 1000 * 1000 });
+	sweep(s);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct signalfd_siginfo info;
+	struct supervisor *s = arg;
+
+	(void)what;
+	if (read(fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGCHLD:
+		reap(s);
+		break;
+	case SIGHUP:
+		s->reload_wanted = true;
+		start_reload(s);
+		break;
+	default:
+		stop(s);
 	}
 }
 
-static int block_signals(struct supervisor *s)
+/*
+ * Start and stop.
+ */
+
+static int block_signals(void)
 {
-	/* SIGHUP is kept for a reload of the configuration. */
-	sigemptyset(&s->signals);
-	sigaddset(&s->signals, SIGTERM);
-	sigaddset(&s->signals, SIGINT);
-	sigaddset(&s->signals, SIGHUP);
-	sigaddset(&s->signals, SIGCHLD);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
 	signal(SIGPIPE, SIG_IGN);
-	return sigprocmask(SIG_BLOCK, &s->signals, NULL);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void raise_descriptor_limit(void)
+/* Descriptors for many applications; and memory that stays locked when root is given up. */
+static void raise_limits(void)
 {
+	const struct rlimit infinity = { RLIM_INFINITY, RLIM_INFINITY };
 	struct rlimit limit;
 
 	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+	setrlimit(RLIMIT_MEMLOCK, &infinity);
 }
 
-int supervisor_run(const struct options *options)
+static int set_up(struct supervisor *s)
 {
-	struct supervisor s = { .options = options };
-	int status = 1;
+	unsigned int ms = service_watchdog_ms();
 
-	raise_descriptor_limit();
-	if (block_signals(&s)) {
-		log_error("cannot block signals: %m");
-		return 1;
+	raise_limits();
+	if (!s->options->check) {
+		confine_survey();
+		seal_load();
 	}
-	if (check_identities(options))
-		return 1;
+	s->signal_fd = block_signals();
+	s->base = event_base_new();
+	if (s->signal_fd < 0 || !s->base || channel_pair(s->env.handover) ||
+	    counters_init() || descriptor_init())
+		goto err;
+	s->signalled = event_new(s->base, s->signal_fd, EV_READ | EV_PERSIST, on_signal, s);
+	s->rotation = evtimer_new(s->base, on_rotation, s);
+	s->deadline = evtimer_new(s->base, on_deadline, s);
+	s->watchdog = event_new(s->base, -1, EV_PERSIST, on_watchdog, s);
+	s->pulse = event_new(s->base, -1, EV_PERSIST, on_pulse, s);
+	if (!s->signalled || !s->rotation || !s->deadline || !s->watchdog || !s->pulse ||
+	    event_add(s->signalled, NULL) || event_add(s->pulse, &pulse_period))
+		goto err;
+	if (ms && event_add(s->watchdog, &(struct timeval){ ms / 1000, ms % 1000 * 1000 }))
+		goto err;
+	return 0;
+err:
+	log_error("cannot start: %m");
+	return -1;
+}
 
-	s.slots = calloc(options->workers, sizeof(*s.slots));
-	if (!s.slots || getrandom(&s.tickets, sizeof(s.tickets), 0) != sizeof(s.tickets)) {
-		log_error("cannot start: %m");
-		goto out;
-	}
-	if (listener_open(&s.listener, options->listen, options->mode))
-		goto out;
+static int open_listener(struct supervisor *s, const struct config *config)
+{
+	int fd = service_listen_fd();
+	gid_t group = -1;
 
-	start_due_workers(&s);
-	log_ready(options->listen, options->workers);
-	serve(&s);
-	stop(&s);
-	status = 0;
+	if (s->options->check)
+		return 0;
+	if (config->group.value && account_group(&config->group, &group))
+		return -1;
+	if (fd == -ENOENT)
+		return listener_open(&s->listener, config->listen, config->mode, group);
+	return fd < 0 ? -1 : listener_adopt(&s->listener, fd);
+}
+
+static void event_free_any(struct event *event)
+{
+	if (event)
+		event_free(event);
+}
+
+static void tear_down(struct supervisor *s)
+{
+	explicit_bzero(s->rings, sizeof(s->rings));
+	listener_close(&s->listener);
+	event_free_any(s->signalled);
+	event_free_any(s->rotation);
+	event_free_any(s->deadline);
+	event_free_any(s->watchdog);
+	event_free_any(s->pulse);
+	if (s->base)
+		event_base_free(s->base);
+	libevent_global_shutdown();
+}
+
+int supervisor_run(struct options *options, struct config *config)
+{
+	struct supervisor s = {
+		.options = options,
+		.listener.fd = -1,
+		.env.settled = on_settled,
+		.env.asked = on_asked,
+		.status = 1,
+	};
+
+	s.env.arg = &s;
+	if (set_up(&s) || prepare_ring(&s, config) || open_listener(&s, config))
+		goto out;
+	s.env.base = s.base;
+	s.env.listen_fd = s.listener.fd;
+	s.env.rings = s.rings;
+	s.env.tickets = &s.rings[!s.ring];
+	s.next = generation_start(&s.env, config);
+	if (s.next)
+		event_base_dispatch(s.base);
 out:
-	explicit_bzero(&s.tickets, sizeof(s.tickets));
-	free(s.slots);
-	return status;
+	tear_down(&s);
+	return s.status;
 }

@@ -26,6 +26,15 @@ static const struct subcommand {
 	  "look into; with PID those of one process, with FD just this one. --fd takes a\n"
 	  "descriptor that keyblob itself was given, as in: keyblob info --fd 3 3<&$socket\n"
 	  "Looking into another's process takes root, or CAP_SYS_PTRACE." },
+	{ "status", status_main, "[--json | --prometheus] [-a SOCKET]",
+	  "Show what the agent has done",
+	  "Its counters since it was started: for people, as one JSON object, or in the text\n"
+	  "format of Prometheus, version 0.0.4. -a names the agent's socket, if it is neither\n"
+	  "$KEYBLOB_AGENT nor the usual one." },
+	{ "reload", reload_main, "[-a SOCKET]",
+	  "Have the agent read its configuration anew",
+	  "Returns when the new configuration is in use; or says what is wrong with it, and\n"
+	  "the old one stays. Root may do this, and the user that the agent was started by." },
 	{ "help", help_main, "[SUBCOMMAND]",
 	  "Explain a subcommand",
 	  "Without an argument, lists all of them." },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * struct keyblob_agent from inside the library. agent.c looks after the handle,
- * connection.c after the UNIX socket, request.c after the handshakes under way.
+ * connection.c after the UNIX socket, request.c after the handshakes under way, options.c
+ * after what they are asked for.
  */
 #ifndef KB_AGENT_H
 #define KB_AGENT_H
@@ -57,6 +58,7 @@ struct keyblob_agent {
 	struct kb_request *done_head;		/* done, to be taken */
 	struct kb_request **done_tail;
 	struct kb_failure failure;
+	union kb_reply_packet packet;		/* the one that is being handled */
 };
 
 /* A moment of CLOCK_MONOTONIC in ms; or not to wait at all. */
@@ -74,8 +76,15 @@ kb_deadline_t kb_deadline(unsigned int ms);
 int kb_connect(struct keyblob_agent *agent, kb_deadline_t deadline);
 void kb_disconnect(struct keyblob_agent *agent);
 int kb_send(const struct keyblob_agent *agent, const union kb_packet *packet, int fd);
-ssize_t kb_receive(const struct keyblob_agent *agent, union kb_packet *packet);
+ssize_t kb_receive(const struct keyblob_agent *agent, union kb_reply_packet *packet);
 int kb_wait(const struct keyblob_agent *agent, short events, kb_deadline_t deadline);
+
+/* options.c */
+int kb_options_read(struct keyblob_agent *agent, const struct keyblob_options *from,
+		    struct keyblob_options *options);
+int kb_options_put(struct keyblob_agent *agent, union kb_packet *packet,
+		   const struct keyblob_options *options);
+int kb_peer_name_put(struct keyblob_agent *agent, union kb_packet *packet, const char *name);
 
 /* request.c */
 void kb_requests_forget(struct keyblob_agent *agent);

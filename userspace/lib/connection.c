@@ -147,7 +147,7 @@ int kb_send(const struct keyblob_agent *agent, const union kb_packet *packet, in
  * descriptors that come with it. Returns its length, 0 at the end of the
  * connection, -EAGAIN, or -EPROTO: too long, or with descriptors.
  */
-ssize_t kb_receive(const struct keyblob_agent *agent, union kb_packet *packet)
+ssize_t kb_receive(const struct keyblob_agent *agent, union kb_reply_packet *packet)
 {
 	struct iovec iov = { .iov_base = packet->bytes, .iov_len = sizeof(packet->bytes) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };

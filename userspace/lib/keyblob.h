@@ -15,6 +15,12 @@
  *	if (keyblob_accept(agent, fd, NULL, NULL) < 0)
  *		warnx("%s", keyblob_agent_error(agent));
  *
+ * or, on the other side,
+ *
+ *	connect(fd, ...);
+ *	if (keyblob_connect(agent, fd, "www.example.org", NULL, NULL) < 0)
+ *		warnx("%s", keyblob_agent_error(agent));
+ *
  * Functions that return int return 0 (or what is said there) on success and a
  * negative errno on failure. Nothing here writes to stderr, installs a signal
  * handler, or raises SIGPIPE. Calls that a signal interrupts go on.
@@ -52,17 +58,26 @@ struct keyblob_info;		/* what a handshake negotiated */
 struct keyblob_options {
 	size_t size;
 	/* Application protocols (ALPN, RFC 7301) that the program speaks, the
-	 * preferred first, NULL-terminated; or NULL for no ALPN. A client that
-	 * offers ALPN but none of these is refused (no_application_protocol).
+	 * preferred first, NULL-terminated; or NULL for no ALPN. A server
+	 * refuses a client that offers ALPN but none of these
+	 * (no_application_protocol); a client offers them, and
+	 * keyblob_info_alpn() tells whether the server chose one.
 	 */
 	const char *const *alpn;
 	/* Milliseconds for the handshake; 0: the agent's own limit, 30 s in the wait. */
 	unsigned int timeout_ms;
 	unsigned int reserved;		/* zero */
+	/* The identity to be, by its name in the agent's configuration; NULL:
+	 * a server's is chosen by the name that the client asks for, a client
+	 * shows the one that the agent is configured for, if any, and only if
+	 * the server asks for a certificate.
+	 */
+	const char *identity;
 };
 
-#define KEYBLOB_OPTIONS_INIT \
-	{ .size = sizeof(struct keyblob_options), .alpn = NULL, .timeout_ms = 0, .reserved = 0 }
+#define KEYBLOB_OPTIONS_INIT                                                   \
+	{ .size = sizeof(struct keyblob_options), .alpn = NULL, .timeout_ms = 0, \
+	  .reserved = 0, .identity = NULL }
 
 /*
  * Connect to the agent that listens at @path (NULL: $KEYBLOB_AGENT, else
@@ -98,18 +113,38 @@ const char *keyblob_agent_error(const struct keyblob_agent *agent);
  *
  * The socket stays the caller's. After an error it is of no use: close it.
  * Errors: -ETIMEDOUT, -ECONNRESET, -ECONNABORTED (see keyblob_agent_error() and
- * keyblob_agent_alert()), -EBUSY, -EBADF, -ENOTCONN, -EALREADY, -EOPNOTSUPP,
- * -EINVAL, -E2BIG (@options has fields that this library does not know, or too
- * many protocols), -ENOPROTOOPT (module not loaded), -ESTALE, -EBADMSG,
- * -EKEYEXPIRED and the other errors of <linux/keyblob.h> (the import was
- * refused), -ESHUTDOWN and -EPIPE (the agent is stopping or went away; try again
- * on a new connection to the peer), -EPROTO (what answers is no agent),
- * -EPROTONOSUPPORT (an agent of another version), and those of
+ * keyblob_agent_alert()), -EKEYREJECTED (the peer's certificate: the text says which
+ * check failed), -ENOENT (no identity of that name), -EACCES (the agent's access rules
+ * do not allow it), -EBUSY, -EBADF, -ENOTCONN,
+ * -EALREADY, -EOPNOTSUPP, -EINVAL, -E2BIG (@options has fields that this library does
+ * not know, or too many protocols), -ENOPROTOOPT (module not loaded), -ESTALE,
+ * -EBADMSG, -EKEYEXPIRED and the other errors of <linux/keyblob.h> (the import was
+ * refused), -ESHUTDOWN and -EPIPE (the agent is stopping or went away; try again on a
+ * new connection to the peer), -EPROTO (what answers is no agent), -EPROTONOSUPPORT
+ * (an agent of another version), and those of
  * keyblob_agent_open().
  */
 int keyblob_accept(struct keyblob_agent *agent, int fd,
 		   const struct keyblob_options *options,
 		   struct keyblob_info **info);
+
+/*
+ * The same for the client's side. The server is verified: its certificate must lead
+ * to what the agent is configured to trust, be for TLS servers, and be for @name, a
+ * DNS name or an IPv4 or IPv6 address (RFC 9525: subjectAltName alone counts, not the
+ * common name; "*" stands for one whole label, the leftmost). A DNS name is also
+ * sent as SNI; a dot at its end is dropped; internationalized names are given as
+ * A-labels ("xn--..."). What is no name at all is -EINVAL.
+ *
+ * The handshake is complete for the client when its last message is sent. In TLS 1.3
+ * a server may refuse the client's certificate after that: the first read(2) then
+ * fails with ECONNABORTED, and the alert is in keyblob_socket_status().
+ *
+ * Sessions are not resumed.
+ */
+int keyblob_connect(struct keyblob_agent *agent, int fd, const char *name,
+		    const struct keyblob_options *options,
+		    struct keyblob_info **info);
 
 /*
  * The same in two steps, for event loops; neither of them blocks.
@@ -121,6 +156,10 @@ int keyblob_accept(struct keyblob_agent *agent, int fd,
  */
 int keyblob_accept_start(struct keyblob_agent *agent, int fd,
 			 const struct keyblob_options *options, void *data);
+
+/* As keyblob_connect(); @name is copied. */
+int keyblob_connect_start(struct keyblob_agent *agent, int fd, const char *name,
+			  const struct keyblob_options *options, void *data);
 
 /*
  * The descriptor to poll for reading, with poll(2), epoll(7) or the like:
@@ -170,6 +209,29 @@ const char *keyblob_info_group(const struct keyblob_info *info);
 const char *keyblob_info_alpn(const struct keyblob_info *info);
 const char *keyblob_info_server_name(const struct keyblob_info *info);
 int keyblob_info_resumed(const struct keyblob_info *info);	/* 0 or 1 */
+
+/*
+ * The peer's certificates, if it showed any, in DER: the chain as it was verified,
+ * from the peer's own (@index 0) to the trust anchor. Of chains of more than some
+ * 50 KB the end is left out. *@der belongs to @info. -ENOENT: there are not so many.
+ */
+int keyblob_info_peer_cert(const struct keyblob_info *info, unsigned int index,
+			   const uint8_t **der, size_t *len);
+
+/*
+ * The names that the peer's certificate is for, from 0; NULL: there are not so many.
+ * DNS names (wildcards included) and IP addresses are told as they are, mail addresses
+ * as "email:...", URIs as "URI:...". A client's first one is the name that it asked
+ * for.
+ */
+const char *keyblob_info_peer_name(const struct keyblob_info *info, unsigned int index);
+
+/*
+ * The channel binding "tls-exporter" (RFC 9266), which both ends of a connection have
+ * in common, and no other connection. -ENOENT: TLS 1.2 without extended master secret.
+ */
+int keyblob_info_channel_binding(const struct keyblob_info *info, uint8_t binding[32]);
+
 void keyblob_info_free(struct keyblob_info *info);		/* NULL is allowed */
 
 /*

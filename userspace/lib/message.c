@@ -24,6 +24,10 @@ enum kind {
 	KIND_U32,
 	KIND_STRING,		/* ends in its only NUL */
 	KIND_BLOB,
+	KIND_BINDING,
+	KIND_BYTES,		/* at least one */
+	KIND_MASK = 0x7f,
+	REPEATED = 0x80,
 };
 
 static const uint8_t kinds[KEYBLOB_A_MAX + 1] = {
@@ -40,6 +44,9 @@ static const uint8_t kinds[KEYBLOB_A_MAX + 1] = {
 	[KEYBLOB_A_REASON] = KIND_STRING,
 	[KEYBLOB_A_ALERT_SENT] = KIND_U8,
 	[KEYBLOB_A_ALERT_RECEIVED] = KIND_U8,
+	[KEYBLOB_A_PEER_NAME] = KIND_STRING | REPEATED,
+	[KEYBLOB_A_PEER_CERT] = KIND_BYTES | REPEATED,
+	[KEYBLOB_A_CHANNEL_BINDING] = KIND_BINDING,
 };
 
 void kb_message_begin(union kb_packet *packet, uint8_t cmd, uint32_t seq)
@@ -68,7 +75,7 @@ static unsigned char *reserve(union kb_packet *packet, uint16_t type, size_t len
 	struct nlattr attr = { .nla_type = type };
 	size_t size;
 
-	if (len > KEYBLOB_MSG_MAX)
+	if (len > sizeof(packet->bytes))
 		return NULL;
 	size = NLA_HDRLEN + NLA_ALIGN(len);
 	if (size > sizeof(packet->bytes) - used)
@@ -109,7 +116,7 @@ int kb_message_put_alpn(union kb_packet *packet, const char *const *protocols)
 		if (!len || len > UINT8_MAX)
 			return -EINVAL;
 		total += 1 + len;
-		if (total > KEYBLOB_MSG_MAX)
+		if (total > sizeof(packet->bytes))
 			return -E2BIG;
 	}
 	if (!total)
@@ -132,7 +139,7 @@ int kb_message_put_alpn(union kb_packet *packet, const char *const *protocols)
  * Take the headers of a reply apart. @len is the packet's length as received.
  * Returns 0 or -EPROTO; then seq, cmd and version of @reply are set.
  */
-int kb_reply_header(const union kb_packet *packet, size_t len, struct kb_reply *reply)
+int kb_reply_header(const union kb_reply_packet *packet, size_t len, struct kb_reply *reply)
 {
 	const struct nlmsghdr *header = &packet->header;
 	struct genlmsghdr genl;
@@ -160,7 +167,7 @@ static bool payload_fits(const struct nlattr *attr)
 	const char *payload = (const char *)attr + NLA_HDRLEN;
 	size_t len = attr->nla_len - NLA_HDRLEN;
 
-	switch (kinds[attr->nla_type]) {
+	switch (kinds[attr->nla_type] & KIND_MASK) {
 	case KIND_FLAG:
 		return !len;
 	case KIND_U8:
@@ -173,6 +180,10 @@ static bool payload_fits(const struct nlattr *attr)
 		return len && memchr(payload, '\0', len) == payload + len - 1;
 	case KIND_BLOB:
 		return len == KEYBLOB_BLOB_SIZE;
+	case KIND_BINDING:
+		return len == KEYBLOB_CHANNEL_BINDING_SIZE;
+	case KIND_BYTES:
+		return len > 0;
 	default:
 		return false;
 	}
@@ -194,32 +205,50 @@ static bool failed_is_complete(const struct kb_reply *reply)
 	return err && err < 4096;
 }
 
+/* The attribute at *@at, which then is where the next one is; NULL: none, or cut short. */
+static const struct nlattr *next_attr(const union kb_reply_packet *packet, size_t *at)
+{
+	const struct nlattr *attr = (const void *)(packet->bytes + *at);
+	size_t end = packet->header.nlmsg_len;
+
+	if (*at + NLA_HDRLEN > end || attr->nla_len < NLA_HDRLEN || attr->nla_len > end - *at)
+		return NULL;
+	*at += NLA_ALIGN(attr->nla_len);
+	return attr;
+}
+
+static int take_attrs(const union kb_reply_packet *packet, struct kb_reply *reply)
+{
+	size_t at = MESSAGE_HDRLEN;
+
+	while (at < packet->header.nlmsg_len) {
+		const struct nlattr *attr = next_attr(packet, &at);
+
+		if (!attr)
+			return -EPROTO;
+		if (attr->nla_type > KEYBLOB_A_MAX || kinds[attr->nla_type] == KIND_NONE)
+			continue;
+		if (!payload_fits(attr))
+			return -EPROTO;
+		if (!reply->attrs[attr->nla_type])
+			reply->attrs[attr->nla_type] = attr;
+		else if (!(kinds[attr->nla_type] & REPEATED))
+			return -EPROTO;
+	}
+	reply->end = packet->bytes + packet->header.nlmsg_len;
+	return 0;
+}
+
 /*
  * Take the attributes of a reply apart whose headers are in @reply. Unknown ones
  * are passed over. Returns 0, or -EPROTO: cut short, a known attribute of the
  * wrong size or given twice, none of the known replies, or one that lacks what
  * it must have.
  */
-int kb_reply_attrs(const union kb_packet *packet, struct kb_reply *reply)
+int kb_reply_attrs(const union kb_reply_packet *packet, struct kb_reply *reply)
 {
-	size_t end = packet->header.nlmsg_len;
-	size_t at = MESSAGE_HDRLEN;
-
-	while (at < end) {
-		const struct nlattr *attr = (const void *)(packet->bytes + at);
-
-		if (end - at < NLA_HDRLEN || attr->nla_len < NLA_HDRLEN ||
-		    attr->nla_len > end - at)
-			return -EPROTO;
-		at += NLA_ALIGN(attr->nla_len);
-
-		if (attr->nla_type > KEYBLOB_A_MAX || kinds[attr->nla_type] == KIND_NONE)
-			continue;
-		if (reply->attrs[attr->nla_type] || !payload_fits(attr))
-			return -EPROTO;
-		reply->attrs[attr->nla_type] = attr;
-	}
-
+	if (take_attrs(packet, reply))
+		return -EPROTO;
 	switch (reply->cmd) {
 	case KEYBLOB_CMD_READY:
 		return ready_is_complete(reply) ? 0 : -EPROTO;
@@ -230,14 +259,92 @@ int kb_reply_attrs(const union kb_packet *packet, struct kb_reply *reply)
 	}
 }
 
+static bool counter_fits(const struct nlattr *attr)
+{
+	const char *name = (const char *)attr + NLA_HDRLEN + sizeof(uint64_t);
+	size_t len = attr->nla_len - NLA_HDRLEN;
+
+	if (len < sizeof(uint64_t) + 2)
+		return false;
+	len -= sizeof(uint64_t) + 1;
+	return !name[len] && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+/* The same for the replies to STATUS and RELOAD. */
+int kb_reply_admin_attrs(const union kb_reply_packet *packet, struct kb_reply *reply)
+{
+	size_t at = MESSAGE_HDRLEN;
+	const struct nlattr *attr;
+
+	if (take_attrs(packet, reply))
+		return -EPROTO;
+	while ((attr = next_attr(packet, &at))) {
+		if (attr->nla_type == KEYBLOB_A_COUNTER && !counter_fits(attr))
+			return -EPROTO;
+	}
+	switch (reply->cmd) {
+	case KEYBLOB_CMD_STATUS:
+	case KEYBLOB_CMD_RELOAD:
+		return 0;
+	case KEYBLOB_CMD_FAILED:
+		return failed_is_complete(reply) ? 0 : -EPROTO;
+	default:
+		return -EPROTO;
+	}
+}
+
+/* The next one from *@at on, which is 0 at first. Returns 1, or 0: there is none. */
+int kb_reply_next_counter(const union kb_reply_packet *packet, size_t *at, struct kb_counter *counter)
+{
+	const struct nlattr *attr;
+
+	if (!*at)
+		*at = MESSAGE_HDRLEN;
+	while ((attr = next_attr(packet, at))) {
+		const char *payload = (const char *)attr + NLA_HDRLEN;
+
+		if (attr->nla_type != KEYBLOB_A_COUNTER)
+			continue;
+		memcpy(&counter->value, payload, sizeof(counter->value));
+		counter->name = payload + sizeof(counter->value);
+		return 1;
+	}
+	return 0;
+}
+
 int kb_reply_has(const struct kb_reply *reply, enum keyblob_attr type)
 {
 	return reply->attrs[type] != NULL;
 }
 
+const void *kb_attr_data(const struct nlattr *attr)
+{
+	return (const char *)attr + NLA_HDRLEN;
+}
+
+size_t kb_attr_len(const struct nlattr *attr)
+{
+	return attr->nla_len - NLA_HDRLEN;
+}
+
+/* The next one of the same type as @attr, or NULL. */
+const struct nlattr *kb_reply_next(const struct kb_reply *reply, const struct nlattr *attr)
+{
+	const unsigned char *at = (const unsigned char *)attr;
+	uint16_t type = attr->nla_type;
+
+	while (reply->end - at > (ptrdiff_t)NLA_ALIGN(attr->nla_len)) {
+		at += NLA_ALIGN(attr->nla_len);
+		attr = (const void *)at;
+		if (attr->nla_type == type)
+			return attr;
+	}
+	return NULL;
+}
+
 const void *kb_reply_data(const struct kb_reply *reply, enum keyblob_attr type)
 {
-	return (const char *)reply->attrs[type] + NLA_HDRLEN;
+	return kb_attr_data(reply->attrs[type]);
 }
 
 /* The string, or NULL if it is absent or empty. */

@@ -22,9 +22,6 @@
 #define GRACE_MS		1000	/* for the agent to tell about a timeout itself */
 #define RETRY_MS		10
 
-/* The options as they were when @size was introduced. */
-#define OPTIONS_SIZE_MIN	sizeof(struct keyblob_options)
-
 static struct kb_request **bucket(struct keyblob_agent *agent, uint32_t seq)
 {
 	return &agent->table[seq % KB_BUCKETS];
@@ -169,7 +166,8 @@ static int take_failed(struct kb_request *request, const struct kb_reply *reply)
  * Handle one packet of @len bytes. Replies to requests that are not under way
  * (any more) are dropped. Returns 0 or -EPROTO.
  */
-static int handle_packet(struct keyblob_agent *agent, const union kb_packet *packet, size_t len)
+static int handle_packet(struct keyblob_agent *agent, const union kb_reply_packet *packet,
+			 size_t len)
 {
 	struct kb_request **link, *request;
 	struct kb_reply reply;
@@ -205,13 +203,13 @@ static int handle_packet(struct keyblob_agent *agent, const union kb_packet *pac
 /* Receive and handle what has come, if anything. Returns false if nothing had. */
 static bool handle_next(struct keyblob_agent *agent)
 {
-	union kb_packet packet;
+	union kb_reply_packet *packet = &agent->packet;
 	ssize_t len;
 	int err;
 
 	if (agent->socket < 0)
 		return false;
-	len = kb_receive(agent, &packet);
+	len = kb_receive(agent, packet);
 	if (len == -EAGAIN)
 		return false;
 	if (len == 0) {
@@ -219,8 +217,8 @@ static bool handle_next(struct keyblob_agent *agent)
 		return true;
 	}
 
-	err = len < 0 ? len : handle_packet(agent, &packet, len);
-	explicit_bzero(&packet, len < 0 ? sizeof(packet) : (size_t)len);
+	err = len < 0 ? len : handle_packet(agent, packet, len);
+	explicit_bzero(packet, len < 0 ? sizeof(*packet) : (size_t)len);
 	if (err)
 		lose_connection(agent, -EPROTO, "sent a malformed reply");
 	return true;
@@ -299,49 +297,22 @@ static int send_request(struct keyblob_agent *agent, const union kb_packet *pack
 	}
 }
 
-/* The caller's options in this library's terms. */
-static int read_options(struct keyblob_agent *agent, const struct keyblob_options *from,
-			struct keyblob_options *options)
+/* @name: whom to connect to, or NULL to accept. */
+static int build(struct keyblob_agent *agent, union kb_packet *packet, uint32_t seq,
+		 const char *name, const struct keyblob_options *options)
 {
-	const unsigned char *bytes = (const unsigned char *)from;
-	size_t i;
-
-	*options = (struct keyblob_options)KEYBLOB_OPTIONS_INIT;
-	if (!from)
-		return 0;
-	if (from->size < OPTIONS_SIZE_MIN)
-		return kb_fail(agent, -EINVAL, "options: begin with KEYBLOB_OPTIONS_INIT");
-	for (i = sizeof(*options); i < from->size; i++) {
-		if (bytes[i])
-			return kb_fail(agent, -E2BIG, "options: made for a newer libkeyblob");
-	}
-	memcpy(options, from, sizeof(*options));
-	if (options->reserved)
-		return kb_fail(agent, -EINVAL, "options: the reserved field is not zero");
-	return 0;
-}
-
-static int build_request(struct keyblob_agent *agent, union kb_packet *packet, uint32_t seq,
-			 const struct keyblob_options *options)
-{
-	uint32_t timeout = options->timeout_ms;
 	int err = 0;
 
-	kb_message_begin(packet, KEYBLOB_CMD_ACCEPT, seq);
-	if (timeout)
-		err = kb_message_put(packet, KEYBLOB_A_TIMEOUT, &timeout, sizeof(timeout));
-	if (!err && options->alpn)
-		err = kb_message_put_alpn(packet, options->alpn);
-	if (err == -EINVAL)
-		return kb_fail(agent, err, "options: an ALPN name is 1 to 255 bytes long");
-	if (err)
-		return kb_fail(agent, err, "options: too many ALPN names");
-	return 0;
+	kb_message_begin(packet, name ? KEYBLOB_CMD_CONNECT : KEYBLOB_CMD_ACCEPT, seq);
+	if (name)
+		err = kb_peer_name_put(agent, packet, name);
+	return err ? err : kb_options_put(agent, packet, options);
 }
 
 /* Pass the handshake on @fd to the agent. On success *@result is in the table. */
-static int start(struct keyblob_agent *agent, int fd, const struct keyblob_options *options,
-		 void *data, kb_deadline_t deadline, struct kb_request **result)
+static int start(struct keyblob_agent *agent, int fd, const char *name,
+		 const struct keyblob_options *options, void *data, kb_deadline_t deadline,
+		 struct kb_request **result)
 {
 	struct kb_request *request;
 	union kb_packet packet;
@@ -351,7 +322,7 @@ static int start(struct keyblob_agent *agent, int fd, const struct keyblob_optio
 	if (fd < 0)
 		return kb_fail(agent, -EBADF, "descriptor %d: %m", fd);
 	seq = new_seq(agent);
-	err = build_request(agent, &packet, seq, options);
+	err = build(agent, &packet, seq, name, options);
 	if (err)
 		return err;
 
@@ -424,8 +395,8 @@ static int wait_for(struct keyblob_agent *agent, struct kb_request *request,
 	return 0;
 }
 
-int keyblob_accept(struct keyblob_agent *agent, int fd, const struct keyblob_options *from,
-		   struct keyblob_info **result)
+static int handshake(struct keyblob_agent *agent, int fd, const char *name,
+		     const struct keyblob_options *from, struct keyblob_info **result)
 {
 	struct keyblob_info *info = NULL;
 	struct keyblob_options options;
@@ -436,13 +407,13 @@ int keyblob_accept(struct keyblob_agent *agent, int fd, const struct keyblob_opt
 	if (result)
 		*result = NULL;
 	kb_agent_own(agent);
-	err = read_options(agent, from, &options);
+	err = kb_options_read(agent, from, &options);
 	if (err)
 		return err;
 
 	deadline = kb_deadline(options.timeout_ms ? options.timeout_ms : DEFAULT_TIMEOUT_MS);
 	deadline += GRACE_MS;
-	err = start(agent, fd, &options, NULL, deadline, &request);
+	err = start(agent, fd, name, &options, NULL, deadline, &request);
 	if (!err)
 		err = wait_for(agent, request, deadline);
 	if (!err)
@@ -456,21 +427,45 @@ int keyblob_accept(struct keyblob_agent *agent, int fd, const struct keyblob_opt
 	return err;
 }
 
-int keyblob_accept_start(struct keyblob_agent *agent, int fd, const struct keyblob_options *from,
-			 void *data)
+static int handshake_start(struct keyblob_agent *agent, int fd, const char *name,
+			   const struct keyblob_options *from, void *data)
 {
 	struct keyblob_options options;
 	struct kb_request *request;
 	int err;
 
 	kb_agent_own(agent);
-	err = read_options(agent, from, &options);
+	err = kb_options_read(agent, from, &options);
 	if (err)
 		return err;
-	err = start(agent, fd, &options, data, KB_NOWAIT, &request);
+	err = start(agent, fd, name, &options, data, KB_NOWAIT, &request);
 	agent->retry = err == -EAGAIN;
 	kb_agent_set_wake(agent);
 	return err;
+}
+
+int keyblob_accept(struct keyblob_agent *agent, int fd, const struct keyblob_options *options,
+		   struct keyblob_info **info)
+{
+	return handshake(agent, fd, NULL, options, info);
+}
+
+int keyblob_accept_start(struct keyblob_agent *agent, int fd,
+			 const struct keyblob_options *options, void *data)
+{
+	return handshake_start(agent, fd, NULL, options, data);
+}
+
+int keyblob_connect(struct keyblob_agent *agent, int fd, const char *name,
+		    const struct keyblob_options *options, struct keyblob_info **info)
+{
+	return handshake(agent, fd, name ? name : "", options, info);
+}
+
+int keyblob_connect_start(struct keyblob_agent *agent, int fd, const char *name,
+			  const struct keyblob_options *options, void *data)
+{
+	return handshake_start(agent, fd, name ? name : "", options, data);
 }
 
 int keyblob_complete(struct keyblob_agent *agent, struct keyblob_done *done)
