@@ -140,6 +140,7 @@ static void connect_to(struct child *worker, struct child *signer)
 
 	if (channel_pair(channel)) {
 		log_error("no channel between worker and signer: %m");
+		kill(worker->pid, SIGKILL);	/* the next one may have more luck */
 		return;
 	}
 	child_send(signer, &message, channel[0]);

@@ -48,7 +48,6 @@ struct server {
 	int listen_fd, handover_fd;
 	int signal_fd;
 	bool full;		/* accept() failed last time for lack of something */
-	bool asked_to_retire;
 	struct event *acceptable, *resume, *signalled, *told, *handed, *retry, *idle;
 	struct event *retired;	/* a worker that retires has had its time */
 };
@@ -110,14 +109,12 @@ static void on_handed(evutil_socket_t fd, short what, void *arg)
 void worker_handshake_begun(struct worker *worker)
 {
 	const struct channel_message message = { .type = CONTROL_RETIRE };
-	struct server *s = (struct server *)worker;
 
 	worker->served++;
-	if (!worker->config->worker_lifetime || s->asked_to_retire ||
-	    worker->served < worker->config->worker_lifetime)
-		return;
-	s->asked_to_retire = true;
-	channel_send(worker->control, &message, -1);
+	/* Once more each lifetime: a replacement may have died before it was ready. */
+	if (worker->config->worker_lifetime &&
+	    worker->served % worker->config->worker_lifetime == 0)
+		channel_send(worker->control, &message, -1);
 }
 
 static void on_idle(evutil_socket_t fd, short what, void *arg)
@@ -242,9 +239,11 @@ static void on_told(evutil_socket_t fd, short what, void *arg)
 	}
 	switch (message.type) {
 	case CONTROL_CHANNEL:
-		if (passed >= 0 && signer_client_connect(s->signers, message.id, passed))
-			log_error("no connection to signer %u: out of memory",
+		if (passed < 0 || signer_client_connect(s->signers, message.id, passed)) {
+			log_error("no connection to signer %u: out of descriptors or memory",
 				  (unsigned int)message.id);
+			event_base_loopbreak(s->worker.env.base);	/* to be replaced */
+		}
 		return;
 	case CONTROL_SERVE:
 		begin(s);
