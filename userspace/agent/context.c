@@ -13,6 +13,7 @@
 #include "context.h"
 #include "log.h"
 #include "suite.h"
+#include "traffic_secrets.h"
 
 /* AEAD with forward secrecy; see also suite.c. */
 #define SUITES_TLS13 \
@@ -159,7 +160,7 @@ static SSL_CTX *make(const SSL_METHOD *method, const struct config *config)
 	SSL_CTX *ctx;
 
 	ERR_clear_error();
-	ctx = SSL_CTX_new(method);
+	ctx = SSL_CTX_new_ex(NULL, TRAFFIC_SECRETS_PROPERTIES, method);
 	if (!ctx) {
 		log_error("OpenSSL cannot be set up: %s",
 			  ERR_reason_error_string(ERR_peek_last_error()));

@@ -114,11 +114,20 @@ static const char *alert_name(int alert)
  * What OpenSSL calls back with.
  */
 
+/* Whose fiber runs: OpenSSL does not say for whom it derives. */
+static struct handshake *running;
+
+void handshake_take_secret(bool servers, const uint8_t *secret, size_t len)
+{
+	struct handshake *h = running;
+
+	if (h)
+		secrets_take(&h->secrets, &h->wire, h->ssl, servers, secret, len);
+}
+
 static void on_keylog(const SSL *ssl, const char *line)
 {
-	struct handshake *h = SSL_get_app_data(ssl);
-
-	secrets_keylog(&h->secrets, &h->wire, ssl, line);
+	(void)ssl;
 	keylog_line(line);
 }
 
@@ -213,7 +222,8 @@ static int on_client_hello(SSL *ssl, int *alert, void *arg)
 
 void handshake_install(SSL_CTX *ctx)
 {
-	SSL_CTX_set_keylog_callback(ctx, on_keylog);
+	if (keylog_descriptor() >= 0)
+		SSL_CTX_set_keylog_callback(ctx, on_keylog);
 	SSL_CTX_set_info_callback(ctx, on_info);
 	verify_install(ctx);
 	/* Those below are of importance to servers alone. */
@@ -527,8 +537,13 @@ static void conclude(struct handshake *h)
 
 static void step(struct handshake *h)
 {
+	enum fiber_state state;
+
 	h->paused = false;
-	switch (fiber_run(h->fiber, advance, h)) {
+	running = h;
+	state = fiber_run(h->fiber, advance, h);
+	running = NULL;
+	switch (state) {
 	case FIBER_PAUSED:
 		h->paused = true;
 		wait_for(h, 0);

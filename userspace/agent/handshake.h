@@ -70,6 +70,9 @@ struct handshake;
  */
 typedef void (*handshake_done)(void *arg, const struct handshake_result *result);
 
+/* For traffic_secrets_init(): a secret of the handshake whose fiber runs. */
+void handshake_take_secret(bool servers, const uint8_t *secret, size_t len);
+
 /* Set the callbacks that handshakes need on @ctx. */
 void handshake_install(SSL_CTX *ctx);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Traffic secrets (TLS 1.3, from the key log), write keys (TLS 1.2, from the
+ * Traffic secrets (TLS 1.3, from traffic_secrets.c), write keys (TLS 1.2, from the
  * master secret), and where the record sequence stands. Called by handshake.c,
  * which owns the results and wipes them.
  */
@@ -18,60 +18,21 @@
 
 #define EXPLICIT_NONCE_LEN 8
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Returns the length, 0 if @hex is not all hex or does not fit. */
-static uint16_t hex_decode(uint8_t *to, size_t max, const char *hex)
-{
-	size_t n;
-
-	for (n = 0; hex[2 * n] && hex[2 * n + 1]; n++) {
-		int high = hex_digit(hex[2 * n]), low = hex_digit(hex[2 * n + 1]);
-
-		if (n == max || high < 0 || low < 0)
-			return 0;
-		to[n] = high << 4 | low;
-	}
-	return hex[2 * n] ? 0 : n;
-}
-
-/* The secret in "LABEL CLIENT_RANDOM SECRET", if @label is that label. */
-static const char *secret_of(const char *line, const char *label)
-{
-	size_t len = strlen(label);
-
-	if (strncmp(line, label, len) || line[len] != ' ')
-		return NULL;
-	line = strchr(line + len + 1, ' ');
-	return line ? line + 1 : NULL;
-}
-
 /*
- * OpenSSL logs a secret when it switches to it: this side's after its Finished was
+ * OpenSSL derives a secret when it switches to it: this side's after its Finished was
  * flushed, and before a server's tickets; the peer's when the peer's Finished was read.
  * What follows counts from 0.
  */
-void secrets_keylog(struct secrets *secrets, struct wire *wire, const SSL *ssl, const char *line)
+void secrets_take(struct secrets *secrets, struct wire *wire, const SSL *ssl, bool servers,
+		  const uint8_t *secret, size_t len)
 {
-	bool server = SSL_is_server(ssl);
-	const char *hex;
+	uint8_t *to = servers ? secrets->server : secrets->client;
 
-	hex = secret_of(line, "SERVER_TRAFFIC_SECRET_0");
-	if (hex) {
-		secrets->server_len = hex_decode(secrets->server, sizeof(secrets->server), hex);
-		record_stream_rekey(server ? &wire->tx : &wire->rx);
-	}
-	hex = secret_of(line, "CLIENT_TRAFFIC_SECRET_0");
-	if (hex) {
-		secrets->client_len = hex_decode(secrets->client, sizeof(secrets->client), hex);
-		record_stream_rekey(server ? &wire->rx : &wire->tx);
-	}
+	if (len > KEYBLOB_SECRET_MAX)
+		return;
+	memcpy(to, secret, len);
+	*(servers ? &secrets->server_len : &secrets->client_len) = len;
+	record_stream_rekey(servers == SSL_is_server(ssl) ? &wire->tx : &wire->rx);
 }
 
 static int derive_tls13(const struct secrets *secrets, const struct suite *suite,

@@ -5,6 +5,7 @@
 #ifndef KEYBLOBD_SECRETS_H
 #define KEYBLOBD_SECRETS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <linux/keyblob.h>
@@ -22,10 +23,11 @@ struct secrets {
 };
 
 /*
- * Take what @line, from OpenSSL's key log callback, says; the streams of @wire
- * learn when their keys come into use.
+ * Take @secret, which is the server's direction's or the client's; the stream of @wire that
+ * it is for learns when its key comes into use. One that is too long is left out.
  */
-void secrets_keylog(struct secrets *secrets, struct wire *wire, const SSL *ssl, const char *line);
+void secrets_take(struct secrets *secrets, struct wire *wire, const SSL *ssl, bool servers,
+		  const uint8_t *secret, size_t len);
 
 /*
  * Fill in @tx and @rx, as seen from @ssl's side, after the handshake succeeded.

@@ -21,6 +21,7 @@
 #include "memory.h"
 #include "remote_key.h"
 #include "signer_client.h"
+#include "traffic_secrets.h"
 #include "worker.h"
 
 /* Out of descriptors: until some are free, do not look at the listening socket. */
@@ -108,13 +109,11 @@ static void on_handed(evutil_socket_t fd, short what, void *arg)
 
 void worker_handshake_begun(struct worker *worker)
 {
-	const struct channel_message message = { .type = CONTROL_RETIRE };
-
 	worker->served++;
 	/* Once more each lifetime: a replacement may have died before it was ready. */
 	if (worker->config->worker_lifetime &&
 	    worker->served % worker->config->worker_lifetime == 0)
-		channel_send(worker->control, &message, -1);
+		worker_ask(worker, CONTROL_RETIRE, 0, -1);
 }
 
 static void on_idle(evutil_socket_t fd, short what, void *arg)
@@ -349,8 +348,9 @@ static int set_up(struct server *s)
 	if (!worker->env.base || !worker->policy)
 		return -1;
 	s->signers = signer_client_new(worker->env.base, worker->config);
-	if (!s->signers || remote_key_init(signer_client_sign, s->signers)) {
-		log_error("a worker cannot set up the provider of its keys");
+	if (!s->signers || remote_key_init(signer_client_sign, s->signers) ||
+	    traffic_secrets_init(handshake_take_secret)) {
+		log_error("a worker cannot set up its OpenSSL providers");
 		return -1;
 	}
 	if (set_up_tls(&worker->env, worker->config, s->tickets))
@@ -392,6 +392,7 @@ static void tear_down(struct server *s)
 	trust_store_free(s->worker.env.servers);
 	free(s->worker.env.alpn);
 	identities_free(&s->worker.env.identities);
+	traffic_secrets_exit();
 	remote_key_exit();
 	if (s->signers)
 		signer_client_free(s->signers);
