@@ -36,10 +36,10 @@ if [ "${1:-}" != inside ]; then
 		ExecStart=$here/systemd.sh inside
 		ExecStopPost=/usr/bin/touch $scratch/ended
 	END
-	# It cleans up in /tmp.
-	unshare --fork --pid --kill-child --mount-proc sh -c 'mount -t tmpfs tmpfs /tmp &&
-		exec env container=lxc /lib/systemd/systemd --system --unit=keyblob-test.service \
-			--log-target=null' </dev/null >/dev/null 2>&1 &
+	# It would clean up in /tmp, where this tree may be.
+	ln -sf /dev/null $units/systemd-tmpfiles-setup.service
+	unshare --fork --pid --kill-child --mount-proc env container=lxc /lib/systemd/systemd --system \
+		--unit=keyblob-test.service --log-target=null </dev/null >/dev/null 2>&1 &
 	for _ in {1..300}; do
 		[ ! -e "$scratch/ended" ] || break
 		sleep 1
@@ -47,7 +47,12 @@ if [ "${1:-}" != inside ]; then
 	kill -KILL $!
 	wait $! 2>/dev/null
 	cat "$scratch/output"
-	rm -rf "$scratch" /etc/keyblob/test.{pem,key} $units/keyblob{d.service.d,d.service,d.socket,-test.service}
+	rm -rf "$scratch" /etc/keyblob/test.{pem,key} $units/systemd-tmpfiles-setup.service \
+		$units/keyblob{d.service.d,d.service,d.socket,-test.service}
+	# Other tests have the numbers that are there without them.
+	for name in keyblob-worker keyblob-signer; do
+		userdel $name 2>/dev/null
+	done
 	exit
 fi
 
