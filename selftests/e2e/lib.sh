@@ -36,6 +36,11 @@ clean_up() {
 trap clean_up EXIT
 cd "$work" || exit
 
+# thorough THIS THAT: THIS if KEYBLOB_THOROUGH is set, where time matters less, else THAT.
+thorough() {
+	[ -n "${KEYBLOB_THOROUGH:-}" ] && echo "$1" || echo "$2"
+}
+
 # until_true SECONDS COMMAND...: whether it succeeds before that.
 until_true() {
 	local seconds=$1 end=$((SECONDS + $1))

@@ -58,8 +58,8 @@ signers_are() {
 signer_may_die_at_any_moment() {
 	local after
 	start_configured 'workers = 2' 'timeout = 60'
-	for after in 1 50 150; do
-		all_succeed 200 -b -t 60000 -k "$(signers)" -A $after 200 200
+	for after in $(thorough '1 50 150' 50); do
+		all_succeed 200 -b -t 60000 -k "$(signers)" -A "$after" 200 200
 		until_true 5 signers_are 1
 		expect "$(cat "$agent_log")" 'signer [0-9]+ died of signal 9'
 		: >"$agent_log"
@@ -82,8 +82,8 @@ hung_worker_is_replaced() {
 worker_may_die_at_any_moment() {
 	local after
 	start_configured 'workers = 2' 'timeout = 60'
-	for after in 1 100 190; do
-		succeed -b -t 30000 -k "$(workers | head -n 1)" -A $after 200 200
+	for after in $(thorough '1 100 190' 100); do
+		succeed -b -t 30000 -k "$(workers | head -n 1)" -A "$after" 200 200
 		expect "$(cat said)" 'streams ok=[0-9]+ failed=0'
 		fails grep '^failed' said | grep -v 'EPIPE keyblob agent at .* went away during the handshake'
 		expect_at_most "$(field max_ms "$(head -n 1 said)")" 31500 'ms for the slowest call'
@@ -123,15 +123,15 @@ supervisor_may_die_at_any_moment() {
 # Each worker is replaced after so many handshakes, without a loss.
 workers_are_replaced_in_time() {
 	local before
-	start_configured 'workers = 2' 'worker-lifetime = 100'
+	start_configured 'workers = 2' 'worker-lifetime = 50'
 	before=$(workers)
-	all_succeed 600 -b 600 20
+	all_succeed 300 -b 300 20
 	until_true 10 workers_are 2
 	fails grep -qwF "$(head -n 1 <<<"$before")" <(workers)
 	fails grep -qwF "$(tail -n 1 <<<"$before")" <(workers)
 	fails grep -E 'died|exited' "$agent_log"
 	# One connection, handed over from worker to worker.
-	all_succeed 600 600 20
+	all_succeed 300 300 20
 	until_true 10 workers_are 2
 }
 

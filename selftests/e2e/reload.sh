@@ -1,6 +1,6 @@
 #!/bin/bash
 # Reload: what the new configuration says counts from then on, a fault changes nothing, and
-# no handshake is lost, however often. KEYBLOB_RELOADS: how often; 100.
+# no handshake is lost, however often.
 
 # shellcheck source=lib.sh disable=SC2119 # functions' own arguments are optional
 . "$(dirname "$0")/lib.sh"
@@ -23,8 +23,8 @@ reload_loop() {
 
 # Under load all the time.
 reloads_lose_no_handshake_and_leave_nothing() {
-	local n=${KEYBLOB_RELOADS:-100}
-	local load before files
+	local n load before files
+	n=$(thorough 1000 100)
 	start_configured 'workers = 1'
 	reload_loop 20
 	all_succeed 20 20 20
