@@ -16,7 +16,7 @@ s_client() {
 	shift
 	{
 		sleep 0.5
-		echo hello
+		[ -n "${silent:-}" ] || echo hello
 		sleep "${pause:-0.5}"
 	} | openssl s_client -connect "127.0.0.1:$app_port" -servername "$name" -CAfile root.pem \
 		-cipher ALL:@SECLEVEL=0 "$@" >s_client.log 2>&1
@@ -54,7 +54,8 @@ client_is_refused() {
 		# shellcheck disable=SC2207 # options
 		[ "$client" = - ] || show=($(shows "$client" "$key"))
 		start_app
-		s_client "$server" "$version" "${show[@]}" || true
+		# What is sent to a socket that is closed makes a reset of the alert.
+		silent=1 pause=2 s_client "$server" "$version" "${show[@]}" || true
 		expect "$(last_result)" "result=EKEYREJECTED .*alert=sent:$wanted error=.*${*:5}"
 		expect "$(cat s_client.log)" "SSL alert number $wanted"
 		stop "$app_pid"
