@@ -102,8 +102,3 @@ void fiber_ready(struct fiber *fiber)
 {
 	fiber->wake(fiber->wake_arg);
 }
-
-void fiber_trim(void)
-{
-	ASYNC_cleanup_thread();
-}

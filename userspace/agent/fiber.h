@@ -50,9 +50,6 @@ bool fiber_is_aborted(const struct fiber *fiber);
  */
 void fiber_abort(struct fiber *fiber);
 
-/* Free the stacks that OpenSSL keeps for the next fibers. None may be paused. */
-void fiber_trim(void);
-
 /* From outside: what the paused @fiber waits for has come. */
 void fiber_ready(struct fiber *fiber);
 

@@ -4,7 +4,6 @@
  * when told to. Called by generation.c in the forked process; owns everything in it.
  */
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #include "client.h"
 #include "confine.h"
 #include "context.h"
-#include "fiber.h"
 #include "identity.h"
 #include "log.h"
 #include "memory.h"
@@ -33,9 +31,6 @@ static const struct timeval stop_grace = { 0, 100000 };
 /* Nobody takes the applications that are handed over: until the next try. */
 static const struct timeval handover_pause = { 0, 10000 };
 
-/* Without a handshake for so long, what many of them took is given back. */
-static const struct timeval idle_time = { 1, 0 };
-
 /* For applications to take their replies, beyond what handshakes in flight may take: ms. */
 #define RETIRE_MS 3000
 
@@ -49,7 +44,7 @@ struct server {
 	int listen_fd, handover_fd;
 	int signal_fd;
 	bool full;		/* accept() failed last time for lack of something */
-	struct event *acceptable, *resume, *signalled, *told, *handed, *retry, *idle;
+	struct event *acceptable, *resume, *signalled, *told, *handed, *retry;
 	struct event *retired;	/* a worker that retires has had its time */
 };
 
@@ -116,24 +111,8 @@ void worker_handshake_begun(struct worker *worker)
 		worker_ask(worker, CONTROL_RETIRE, 0, -1);
 }
 
-static void on_idle(evutil_socket_t fd, short what, void *arg)
-{
-	struct server *s = arg;
-
-	(void)fd;
-	(void)what;
-	if (s->worker.flights.in_flight)
-		return;
-	fiber_trim();
-	malloc_trim(0);
-}
-
 void worker_check_done(struct worker *worker)
 {
-	struct server *s = (struct server *)worker;
-
-	if (!worker->flights.in_flight)
-		event_add(s->idle, &idle_time);
 	if (worker->stopping && !worker->flights.in_flight)
 		event_base_loopexit(worker->env.base, &stop_grace);
 	else if (worker->retiring && LIST_EMPTY(&worker->clients))
@@ -285,12 +264,11 @@ static int set_up_events(struct server *s)
 	s->acceptable = event_new(base, s->listen_fd, EV_READ | EV_PERSIST, on_acceptable, s);
 	s->resume = evtimer_new(base, on_resume, s);
 	s->retry = evtimer_new(base, on_retry, s);
-	s->idle = evtimer_new(base, on_idle, s);
 	s->retired = evtimer_new(base, on_retired, s);
 	s->signalled = event_new(base, s->signal_fd, EV_READ | EV_PERSIST, on_signal, s);
 	s->told = event_new(base, s->worker.control, EV_READ | EV_PERSIST, on_told, s);
 	s->handed = event_new(base, s->handover_fd, EV_READ | EV_PERSIST, on_handed, s);
-	return !s->acceptable || !s->resume || !s->retry || !s->idle || !s->retired ||
+	return !s->acceptable || !s->resume || !s->retry || !s->retired ||
 	       !s->signalled || !s->told || !s->handed || event_add(s->signalled, NULL) ||
 	       event_add(s->told, NULL) ? -1 : 0;
 }
@@ -382,7 +360,6 @@ static void tear_down(struct server *s)
 	event_free_any(s->acceptable);
 	event_free_any(s->resume);
 	event_free_any(s->retry);
-	event_free_any(s->idle);
 	event_free_any(s->retired);
 	event_free_any(s->signalled);
 	event_free_any(s->told);
