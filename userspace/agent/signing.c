@@ -135,8 +135,8 @@ void signing_key_free(struct signing_key *key)
 /* The last word of OpenSSL, and of the library behind it. */
 static int failed(struct signature *signature, int err)
 {
-	const char *text, *reason;
-	int flags;
+	const char *text = "", *reason;	/* left alone where there is no error */
+	int flags = 0;
 	unsigned long code = ERR_peek_last_error_all(NULL, NULL, NULL, &text, &flags);
 
 	reason = code ? ERR_reason_error_string(code) : "unknown error";
