@@ -159,7 +159,7 @@ control_groups_count_with_what_is_beneath() {
 
 # Peers of one user's application who never finish take that user's share.
 one_user_does_not_keep_another_out() {
-	local loris first_port
+	local first_port
 	start_ruled '[allow all]'
 	stop "$agent_pid"
 	sed -i 's/^workers = .*/workers = 1\nhandshakes = 100\nhandshakes-per-user = 80/; s/^timeout .*/timeout = 60/' keyblobd.conf
@@ -167,18 +167,13 @@ one_user_does_not_keep_another_out() {
 	start_app_as 2001 2001
 	first_port=$app_port
 	start_app_as 2002 2002
-	mkfifo lorises.in
-	loris 200 "$first_port" <lorises.in >lorises.said &
-	loris=$!
-	started+=("$loris")
-	exec 8>lorises.in
-	until_true 60 grep -q connected lorises.said
+	talk lorises loris 200 "$first_port"
+	until_true 60 grep -q connected lorises.out
 	for _ in 1 2 3 4 5; do
 		app_is_served
 	done
 	until_true 5 grep -q 'result=EBUSY .*\(given up for another one\|the limit for one user\)' "$work"/app-*.log
-	exec 8>&-
-	wait $loris
+	hang_up lorises
 }
 
 run_tests \

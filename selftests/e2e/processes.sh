@@ -141,18 +141,14 @@ turned_away() {
 
 # 2,000 peers and an agent that does 500 handshakes at a time.
 peers_that_never_finish_keep_nobody_out() {
-	local lorises began alone
+	local began alone
 	start_configured 'workers = 1' 'handshakes = 500' 'handshakes-per-user = 500' 'timeout = 60'
 	start_app
 	began=$(now_ms)
 	expect "$(peer "$app_port" finish close hello)" 'handshake=yes'
 	alone=$(($(now_ms) - began))
-	mkfifo lorises.in
-	loris 2000 "$app_port" <lorises.in >lorises.said &
-	lorises=$!
-	started+=("$lorises")
-	exec 8>lorises.in
-	until_true 60 grep -q connected lorises.said
+	talk lorises loris 2000 "$app_port"
+	until_true 60 grep -q connected lorises.out
 	until_true 60 turned_away 1500
 	for _ in 1 2 3 4 5; do
 		began=$(now_ms)
@@ -161,8 +157,7 @@ peers_that_never_finish_keep_nobody_out() {
 	done
 	grep -c 'error=given up for another one' "$app_log"
 	expect "$(keyblob status --json -a "$agent_path")" '"handshakes_in_flight"[^,]*: *[345][0-9][0-9]'
-	exec 8>&-
-	wait $lorises
+	hang_up lorises
 }
 
 run_tests \

@@ -19,6 +19,12 @@ int channel_pair(int fds[2])
 	       -errno : 0;
 }
 
+void channel_set_text(struct channel_message *message, const char *text)
+{
+	message->len = strnlen(text, sizeof(message->data));
+	memcpy(message->data, text, message->len);
+}
+
 int channel_send(int channel, const struct channel_message *message, int fd)
 {
 	union {

@@ -37,6 +37,9 @@ enum control_type {
 /* A pair of non-blocking, close-on-exec SOCK_SEQPACKET sockets; 0 or a negative errno. */
 int channel_pair(int fds[2]);
 
+/* Make @text the data of @message, without its NUL; what does not fit is cut off. */
+void channel_set_text(struct channel_message *message, const char *text);
+
 /* Send without blocking; @fd -1: none. Stays the caller's. 0 or a negative errno. */
 int channel_send(int channel, const struct channel_message *message, int fd);
 

@@ -190,17 +190,17 @@ static struct request *find_request(struct client *c, uint32_t seq)
 static bool find_identity(const struct client *c, struct message *message,
 			  struct handshake_result *refused)
 {
-	const struct handshake_env *env = &c->worker->env;
+	const struct worker *worker = c->worker;
 
 	if (message->identity) {
-		message->params.identity = identities_find(&env->identities, message->identity);
+		message->params.identity = config_find_identity(worker->config, message->identity);
 		if (message->params.identity == NO_IDENTITY) {
 			handshake_result_fail(refused, ENOENT, "no identity is named \"%.200s\"",
 					      message->identity);
 			return false;
 		}
 	} else if (message->params.role == ROLE_CLIENT) {
-		message->params.identity = env->client_identity;
+		message->params.identity = worker->env.client_identity;
 	}
 	return true;
 }

@@ -12,6 +12,7 @@
 
 #include "context.h"
 #include "log.h"
+#include "openssl_reason.h"
 #include "suite.h"
 #include "traffic_secrets.h"
 
@@ -123,7 +124,8 @@ static int set_groups(SSL_CTX *ctx, const struct config *config)
 	return ok ? 0 : -1;
 }
 
-int context_set_tls(SSL_CTX *ctx, const struct config *config)
+/* What is not given is what kTLS carries, and has forward secrecy. -1 after a message. */
+static int set_tls(SSL_CTX *ctx, const struct config *config)
 {
 	int err = 0;
 
@@ -163,11 +165,11 @@ static SSL_CTX *make(const SSL_METHOD *method, const struct config *config)
 	ctx = SSL_CTX_new_ex(NULL, TRAFFIC_SECRETS_PROPERTIES, method);
 	if (!ctx) {
 		log_error("OpenSSL cannot be set up: %s",
-			  ERR_reason_error_string(ERR_peek_last_error()));
+			  openssl_reason());
 		return NULL;
 	}
 	set_policy(ctx);
-	if (!context_set_tls(ctx, config))
+	if (!set_tls(ctx, config))
 		return ctx;
 	SSL_CTX_free(ctx);
 	return NULL;

@@ -12,12 +12,6 @@
 #include "tickets.h"
 
 /*
- * Apply versions, cipher suites and groups. What is not given is what kTLS carries, and has
- * forward secrecy. 0, or -1 after a message.
- */
-int context_set_tls(SSL_CTX *ctx, const struct config *config);
-
-/*
  * The settings that all handshakes of a worker share, for servers and for clients.
  * @identities must outlive the context; the callbacks of a handshake are set by
  * handshake_install(). NULL after a message.

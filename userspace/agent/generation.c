@@ -210,7 +210,7 @@ static void check_settled(struct generation *g)
 
 static void restart_later(struct place *place, unsigned int ms)
 {
-	const struct timeval delay = { ms / 1000, ms % 1000 * 1000 };
+	const struct timeval delay = ms_to_timeval(ms);
 
 	event_add(place->restart, &delay);
 }
@@ -396,11 +396,11 @@ static void end(struct generation *g)
 
 void generation_retire(struct generation *g)
 {
-	const unsigned int ms = g->config.timeout_ms + RETIRE_MS;
+	const struct timeval limit = ms_to_timeval(g->config.timeout_ms + RETIRE_MS);
 	struct child *child;
 
 	end(g);
-	event_add(g->timeout, &(struct timeval){ ms / 1000, ms % 1000 * 1000 });
+	event_add(g->timeout, &limit);
 	LIST_FOREACH(child, &g->children, link)
 		if (!child->is_signer && !child->retiring)
 			retire_child(child);

@@ -14,13 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event_struct.h>
 #include <openssl/err.h>
 
 #include "bio.h"
+#include "clock.h"
 #include "counters.h"
 #include "descriptor.h"
 #include "fiber.h"
@@ -63,13 +63,19 @@ struct handshake {
 	void *arg;
 };
 
+static void result_vfail(struct handshake_result *result, int error, const char *format,
+			 va_list args)
+{
+	result->error = error;
+	vsnprintf(result->reason, sizeof(result->reason), format, args);
+}
+
 void handshake_result_fail(struct handshake_result *result, int error, const char *format, ...)
 {
 	va_list args;
 
-	result->error = error;
 	va_start(args, format);
-	vsnprintf(result->reason, sizeof(result->reason), format, args);
+	result_vfail(result, error, format, args);
 	va_end(args);
 }
 
@@ -604,7 +610,7 @@ static int set_up_client(struct handshake *h)
 
 static int set_up(struct handshake *h, enum role role)
 {
-	const struct timeval timeout = { h->timeout_ms / 1000, h->timeout_ms % 1000 * 1000 };
+	const struct timeval timeout = ms_to_timeval(h->timeout_ms);
 	BIO *bio;
 
 	h->ssl = SSL_new(role == ROLE_CLIENT ? h->env->client_ctx : h->env->ctx);
@@ -707,9 +713,8 @@ void handshake_end(struct handshake *handshake, int error, const char *format, .
 	va_list args;
 
 	give_up(handshake);
-	handshake->result.error = error;
 	va_start(args, format);
-	vsnprintf(handshake->result.reason, sizeof(handshake->result.reason), format, args);
+	result_vfail(&handshake->result, error, format, args);
 	va_end(args);
 	send_canceled(handshake);
 	conclude(handshake);

@@ -16,15 +16,8 @@
 
 #include "identity.h"
 #include "log.h"
+#include "openssl_reason.h"
 #include "remote_key.h"
-
-static const char *openssl_error(void)
-{
-	unsigned long code = ERR_peek_last_error();
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-
-	return reason ? reason : "unknown error";
-}
 
 static BIO *open_file(const struct setting *path)
 {
@@ -46,7 +39,7 @@ static int load_cert(struct identity *id, const struct setting *path)
 
 	id->cert = PEM_read_bio_X509(file, NULL, NULL, "");
 	if (!id->cert) {
-		config_fault(path, "no certificate in PEM in there (%s)", openssl_error());
+		config_fault(path, "no certificate in PEM in there (%s)", openssl_reason());
 		goto err;
 	}
 	id->chain = sk_X509_new_null();
@@ -59,7 +52,7 @@ static int load_cert(struct identity *id, const struct setting *path)
 		}
 	}
 	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-		config_fault(path, "a certificate of the chain is damaged (%s)", openssl_error());
+		config_fault(path, "a certificate of the chain is damaged (%s)", openssl_reason());
 		goto err;
 	}
 	ERR_clear_error();
@@ -114,7 +107,7 @@ static int check_usable(const struct identity *id, const struct setting *cert)
 
 	ok = ctx && SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) == 1;
 	if (!ok)
-		config_fault(cert, "OpenSSL refuses it (%s)", openssl_error());
+		config_fault(cert, "OpenSSL refuses it (%s)", openssl_reason());
 	SSL_CTX_free(ctx);
 	return ok ? 0 : -1;
 }
@@ -128,7 +121,7 @@ static int load(struct identity *id, const struct identity_config *config, size_
 	id->key = remote_key_new(X509_get0_pubkey(id->cert), number);
 	if (!id->key) {
 		config_fault(&config->certificate, "the agent cannot use a key of its kind (%s)",
-			     openssl_error());
+			     openssl_reason());
 		return -1;
 	}
 	if (X509_cmp_current_time(X509_get0_notAfter(id->cert)) < 0)
@@ -209,15 +202,6 @@ void identities_install(struct identities *identities, SSL_CTX *ctx)
 	SSL_CTX_set_tlsext_status_arg(ctx, identities);
 }
 
-ssize_t identities_find(const struct identities *identities, const char *name)
-{
-	for (size_t i = 0; i < identities->count; i++) {
-		if (!strcmp(identities->list[i].config->name, name))
-			return i;
-	}
-	return NO_IDENTITY;
-}
-
 static bool is_for(const struct identity *id, const char *name)
 {
 	return X509_check_host(id->names ? id->names : id->cert, name, 0, 0, NULL) == 1;
@@ -253,16 +237,15 @@ static bool may_be(const struct permission *permission, size_t identity)
 static ssize_t choose(const struct identities *identities, const char *server_name,
 		      const struct permission *permission)
 {
-	ssize_t first = NO_IDENTITY;
-
-	for (size_t i = identities->count; i-- > 0;)
-		if (may_be(permission, i))
-			first = i;
 	for (size_t i = 0; server_name && i < identities->count; i++)
 		if (is_for(&identities->list[i], server_name) && may_be(permission, i))
 			return i;
-	return identities->count && may_be(permission, identities->fallback) ?
-		       (ssize_t)identities->fallback : first;
+	if (identities->count && may_be(permission, identities->fallback))
+		return identities->fallback;
+	for (size_t i = 0; i < identities->count; i++)
+		if (may_be(permission, i))
+			return i;
+	return NO_IDENTITY;
 }
 
 /* Of identities, those from the command line have no names, but numbers that stay. */
@@ -291,18 +274,21 @@ int identities_use_for_server(const struct identities *identities, SSL *ssl, ssi
 			      struct verification *verification)
 {
 	ssize_t first = wanted == NO_IDENTITY ? choose(identities, server_name, permission) : wanted;
-	const struct identity *id = &identities->list[first];
+	const struct identity *id;
+	bool named;
 
 	if (first == NO_IDENTITY)
 		return -1;
+	id = &identities->list[first];
+	named = wanted == NO_IDENTITY && server_name && is_for(id, server_name);
 	/* A second hello may ask for another name. */
 	SSL_certs_clear(ssl);
 	/* OpenSSL keeps one per kind of key: the last given, hence backwards. */
-	for (size_t i = identities->count; wanted == NO_IDENTITY && i-- > (size_t)first + 1;) {
+	for (size_t i = identities->count; named && i-- > (size_t)first + 1;) {
 		const struct identity *other = &identities->list[i];
 
-		if (server_name && is_for(id, server_name) && is_for(other, server_name) &&
-		    ask_the_same(id, other) && may_be(permission, i) && use(ssl, other))
+		if (is_for(other, server_name) && ask_the_same(id, other) &&
+		    may_be(permission, i) && use(ssl, other))
 			return -1;
 	}
 	if (use(ssl, id) || verify_client(ssl, id->config->client_auth, id->clients, verification) ||

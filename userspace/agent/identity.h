@@ -16,7 +16,7 @@
 #include "policy.h"
 #include "verify.h"
 
-#define NO_IDENTITY (-1)
+#define NO_IDENTITY (-1)	/* as config_find_identity() has it */
 
 struct identity {
 	X509 *cert;
@@ -47,9 +47,6 @@ void identities_free(struct identities *identities);
  * must outlive @ctx.
  */
 void identities_install(struct identities *identities, SSL_CTX *ctx);
-
-/* The number of the identity named @name, or NO_IDENTITY. */
-ssize_t identities_find(const struct identities *identities, const char *name);
 
 /*
  * Make @ssl, a server that has not looked at the client's hello yet, identity number

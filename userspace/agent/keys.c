@@ -18,6 +18,7 @@
 
 #include "keys.h"
 #include "keys_hardware.h"
+#include "openssl_reason.h"
 
 /* Where the provider of a key in hardware is, and is preferred; never freed. */
 static OSSL_LIB_CTX *hardware;
@@ -29,14 +30,6 @@ enum key_home key_home(const struct setting *key)
 	if (!strncasecmp(key->value, "handle:", 7))
 		return KEY_IN_TPM;
 	return KEY_IN_FILE;
-}
-
-const char *openssl_reason(void)
-{
-	unsigned long code = ERR_peek_last_error();
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-
-	return reason ? reason : "unknown error";
 }
 
 int secret_file_open(const char *path, char *why, size_t why_size)

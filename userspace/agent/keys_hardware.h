@@ -27,9 +27,6 @@ struct pin {
  */
 UI_METHOD *pin_ui(void);
 
-/* The reason of the newest error in OpenSSL's queue. */
-const char *openssl_reason(void);
-
 /*
  * The private key at @uri in OpenSSL's store of @provider, which gets a library context of
  * its own, see key_context_new(). *@loaded: the provider could be loaded.

@@ -17,6 +17,7 @@
 #include <p11-kit/uri.h>
 
 #include "keys_hardware.h"
+#include "openssl_reason.h"
 
 /* What the URI says, and who is to be told. */
 struct request {

@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 
 #include "keys_hardware.h"
+#include "openssl_reason.h"
 
 /* Of all errors: OpenSSL tells that a file is missing before it tells what for. */
 static bool library_missing(void)

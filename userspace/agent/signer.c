@@ -314,8 +314,7 @@ static void tell(struct signer *s, int control, int err, int reason, const char 
 {
 	s->out.type = err ? CONTROL_FAULT : CONTROL_READY;
 	s->out.id = reason;
-	s->out.len = err ? strlen(text) : 0;
-	memcpy(s->out.data, text, s->out.len);
+	channel_set_text(&s->out, err ? text : "");
 	channel_send(control, &s->out, -1);
 }
 

@@ -16,6 +16,7 @@
 
 #include "account.h"
 #include "cgroup.h"
+#include "clock.h"
 #include "confine.h"
 #include "counters.h"
 #include "descriptor.h"
@@ -113,10 +114,8 @@ static void answer_askers(struct supervisor *s, const char *fault)
 {
 	struct channel_message answer = { .type = CONTROL_RELOAD };
 
-	if (fault) {
-		answer.len = strnlen(fault, FAULT_MAX - 1);
-		memcpy(answer.data, fault, answer.len);
-	}
+	if (fault)
+		channel_set_text(&answer, fault);
 	for (size_t i = 0; i < s->n_asking; i++) {
 		struct child *worker = generation_find(s->current, s->askers[i].worker);
 
@@ -258,14 +257,9 @@ static void tell_cgroup(struct child *worker, const struct channel_message *ques
 
 static void refuse_asker(struct child *worker, uint64_t id)
 {
-	static const char why[] = "too many have asked for a reload; try again later";
-	struct channel_message answer = {
-		.type = CONTROL_RELOAD,
-		.id = id,
-		.len = sizeof(why) - 1,
-	};
+	struct channel_message answer = { .type = CONTROL_RELOAD, .id = id };
 
-	memcpy(answer.data, why, answer.len);
+	channel_set_text(&answer, "too many have asked for a reload; try again later");
 	child_send(worker, &answer, -1);
 }
 
@@ -366,6 +360,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 /* Workers finish the handshakes that are in flight; each of these has a timeout. */
 static void stop(struct supervisor *s)
 {
+	struct timeval limit;
 	long long ms = STOP_SLACK_MS;
 
 	if (s->stopping)
@@ -388,7 +383,8 @@ static void stop(struct supervisor *s)
 	for (size_t i = 0; i < sizeof(s->ending) / sizeof(*s->ending); i++)
 		if (s->ending[i])
 			generation_stop(s->ending[i]);
-	event_add(s->deadline, &(struct timeval){ ms / 1000, ms % 1000 * 1000 });
+	limit = ms_to_timeval(ms);
+	event_add(s->deadline, &limit);
 	sweep(s);
 }
 
@@ -447,7 +443,7 @@ static void raise_limits(void)
 
 static int set_up(struct supervisor *s)
 {
-	unsigned int ms = service_watchdog_ms();
+	const struct timeval alive = ms_to_timeval(service_watchdog_ms());
 
 	raise_limits();
 	if (!s->options->check) {
@@ -467,7 +463,7 @@ static int set_up(struct supervisor *s)
 	if (!s->signalled || !s->rotation || !s->deadline || !s->watchdog || !s->pulse ||
 	    event_add(s->signalled, NULL) || event_add(s->pulse, &pulse_period))
 		goto err;
-	if (ms && event_add(s->watchdog, &(struct timeval){ ms / 1000, ms % 1000 * 1000 }))
+	if (evutil_timerisset(&alive) && event_add(s->watchdog, &alive))
 		goto err;
 	return 0;
 err:

@@ -17,6 +17,7 @@
 #include <openssl/rand.h>
 
 #include "log.h"
+#include "openssl_reason.h"
 #include "tickets.h"
 
 #define AES_BLOCK	16
@@ -200,7 +201,7 @@ int tickets_install(SSL_CTX *ctx, const struct config *config, const struct tick
 	if (ring_index() < 0 || SSL_CTX_set_ex_data(ctx, ring_index(), (void *)ring) != 1 ||
 	    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket) != 1) {
 		log_error("OpenSSL cannot be set up for tickets: %s",
-			  ERR_reason_error_string(ERR_peek_last_error()));
+			  openssl_reason());
 		return -1;
 	}
 	return 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "clock.h"
 #include "confine.h"
 #include "context.h"
 #include "identity.h"
@@ -164,12 +165,12 @@ static void on_retired(evutil_socket_t fd, short what, void *arg)
 
 static void retire(struct server *s)
 {
-	const unsigned int ms = s->worker.config->timeout_ms + RETIRE_MS;
+	const struct timeval limit = ms_to_timeval(s->worker.config->timeout_ms + RETIRE_MS);
 
 	if (s->worker.retiring || s->worker.stopping)
 		return;
 	s->worker.retiring = true;
-	event_add(s->retired, &(struct timeval){ ms / 1000, ms % 1000 * 1000 });
+	event_add(s->retired, &limit);
 	stop_accepting(s);
 	hand_over(s);
 }
@@ -342,9 +343,9 @@ static int set_up(struct server *s)
 
 static void tell_supervisor(const struct worker *worker, uint32_t type, const char *text)
 {
-	struct channel_message message = { .type = type, .len = strlen(text) };
+	struct channel_message message = { .type = type };
 
-	memcpy(message.data, text, message.len);
+	channel_set_text(&message, text);
 	channel_send(worker->control, &message, -1);
 }
 
