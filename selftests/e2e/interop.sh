@@ -79,7 +79,7 @@ certificate_of_rsa_serves() {
 s_client() {
 	{
 		echo hello
-		sleep "${pause:-0.7}"
+		sleep "${pause:-1.5}"
 	} | openssl s_client -CAfile localhost.pem -connect "127.0.0.1:$app_port" "$@" 2>&1
 }
 
