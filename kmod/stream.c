@@ -8,7 +8,8 @@
  * (control()), by whichever reader meets it first; then reading goes on.
  *
  * Sending. Senders share kb_sock.sending. Who sends a control record holds it alone:
- * between a KeyUpdate and the change of keys no data may go out. A reader never waits
+ * between a KeyUpdate and the change of keys no data may go out. So does who must not
+ * wait: kTLS's senders sleep under its tx_lock until there is room. A reader never waits
  * for senders: it leaves the answer to a KeyUpdate to the last of them (update_due).
  */
 #include <linux/net.h>
@@ -172,6 +173,17 @@ static int send_update(struct sock *sk, bool request)
 	return err;
 }
 
+/* Now if there is room, else when there is: TCP wakes where SOCK_NOSPACE says so. */
+static void wake_turned_away(struct sock *sk)
+{
+	WRITE_ONCE(kb_sock(sk)->turned_away, false);
+	set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+	/* Pairs with the barrier of tcp_check_space(). */
+	smp_mb__after_atomic();
+	if (sk_stream_is_writeable(sk))
+		sk->sk_write_space(sk);
+}
+
 /*
  * Somebody who held kb_sock.sending has let go: those who were turned away because of
  * it have to know, and an answer to a KeyUpdate that a reader could not give is due.
@@ -182,10 +194,8 @@ static void after_hold(struct sock *sk)
 
 	/* Pairs with share(), seize() and answer_update(): one of the two sees the other. */
 	smp_mb();
-	if (unlikely(READ_ONCE(kb->turned_away))) {
-		WRITE_ONCE(kb->turned_away, false);
-		sk->sk_write_space(sk);
-	}
+	if (unlikely(READ_ONCE(kb->turned_away)))
+		wake_turned_away(sk);
 	if (unlikely(READ_ONCE(kb->update_due)))
 		answer_update(sk);
 }
@@ -291,17 +301,18 @@ static bool may_send(const struct sock *sk, const struct kb_sock *kb)
  * kb_stream_send_begin() - admit a sender, who leaves by kb_stream_send_end()
  *
  * @flags are those of sendmsg(). Far from the limit of the key senders work side by
- * side, near it one by one, so that it is never passed. Returns 0, -EPIPE (the stream
- * has ended), -EKEYEXPIRED (TLS 1.2, at the limit), -EAGAIN, -EINTR, or why the
- * KeyUpdate that was due could not be sent.
+ * side, near it one by one, so that it is never passed; and who must not wait, only where
+ * nobody else is. Returns 0, -EPIPE (the stream has ended), -EKEYEXPIRED (TLS 1.2, at the
+ * limit), -EAGAIN, -EINTR, or why the KeyUpdate that was due could not be sent.
  */
 int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send)
 {
+	const bool may_wait = !(flags & MSG_DONTWAIT);
 	struct kb_sock *kb = kb_sock(sk);
 	u64 left;
 	int err;
 
-	send->alone = false;
+	send->alone = !may_wait && READ_ONCE(kb->tx.ready);
 	for (;;) {
 		err = send->alone ? seize(kb, flags) : share(kb, flags);
 		if (unlikely(err))
@@ -316,7 +327,7 @@ int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send)
 		left = records_left(sk, kb);
 		if (likely(left && !READ_ONCE(kb->update_due))) {
 			send->max = min_t(u64, left, PART_RECORDS) * kb_ktls_payload_max(sk);
-			if (likely(left > NEAR_LIMIT || send->alone))
+			if (likely(send->alone || (left > NEAR_LIMIT && may_wait)))
 				return 0;
 			send->alone = true;
 			up_read(&kb->sending);
@@ -336,7 +347,7 @@ int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send)
 
 void kb_stream_send_end(struct sock *sk, const struct kb_send *send)
 {
-	if (unlikely(send->alone))
+	if (send->alone)
 		up_write(&kb_sock(sk)->sending);
 	else
 		up_read(&kb_sock(sk)->sending);

@@ -26,7 +26,8 @@ struct kb_dir {
  * A keyblob socket; sk_user_data points to it from attach to release.
  *
  * Locks, outermost first: @import (one import at a time), @sending (senders share
- * it, control records go out under it alone), kTLS's tx_lock, the socket lock.
+ * it; control records, and senders who must not wait, go out under it alone), kTLS's
+ * tx_lock, the socket lock.
  */
 struct kb_sock {
 	const struct kb_suite *suite;	/* NULL until the first import */

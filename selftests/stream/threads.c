@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <linux/tls.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #define MESSAGES	3000	/* of each sender */
 #define READERS		2
 #define WRITERS		2
+#define WRITERS_MAX	4
 
 struct message {
 	uint32_t sender;
@@ -47,6 +50,7 @@ struct shared {
 	atomic_uint unread;
 	atomic_bool done;
 	atomic_int next;
+	int writers;
 };
 
 static void *reader(void *arg)
@@ -116,15 +120,14 @@ static void *peer_writer(void *arg)
 static void *peer_reader(void *arg)
 {
 	struct shared *sh = arg;
-	long last[WRITERS] = { -1, -1 };
+	uint32_t due[WRITERS_MAX] = {};
 	struct message m;
 	int i;
 
-	for (i = 0; i < WRITERS * MESSAGES; i++) {
+	for (i = 0; i < sh->writers * MESSAGES; i++) {
 		if (peer_read(&sh->s, &m, sizeof(m)) || !message_good(&m) ||
-		    m.sender >= WRITERS || m.number != last[m.sender] + 1)
+		    m.sender >= sh->writers || m.number != due[m.sender]++)
 			return arg;
-		last[m.sender]++;
 	}
 	sh->done = true;
 	return NULL;
@@ -143,6 +146,7 @@ FIXTURE_SETUP(threads)
 	ASSERT_EQ(0, stream_open(&self->sh->s, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128,
 				 KEYBLOB_ROLE_CLIENT));
 	self->sh->unread = MESSAGES;
+	self->sh->writers = WRITERS;
 }
 
 FIXTURE_TEARDOWN(threads)
@@ -174,6 +178,119 @@ TEST_F_TIMEOUT(threads, readers_and_writers_share_a_socket_under_key_updates, 90
 	EXPECT_EQ(MESSAGES / 10, status.rx_generation);
 	EXPECT_LE(sh->s.updates, status.tx_generation);
 	EXPECT_LT(0, sh->s.updates);
+}
+
+/* A writer that must not wait: it is woken once each time that it was turned away. */
+static void *event_writer(void *arg)
+{
+	struct epoll_event event = { .events = EPOLLOUT | EPOLLET };
+	struct shared *sh = arg;
+	const uint32_t me = sh->next++;
+	const int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct message m;
+	uint32_t i = 0;
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, sh->s.fd, &event))
+		goto out;
+	while (i < MESSAGES) {
+		message_make(&m, me, i);
+		if (send(sh->s.fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(m))
+			i++;
+		else if (errno != EAGAIN || epoll_wait(epoll, &event, 1, 20000) != 1)
+			break;
+	}
+out:
+	close(epoll);
+	return i == MESSAGES ? NULL : arg;
+}
+
+/* In a small buffer, so that they are in each other's way. */
+TEST_F_TIMEOUT(threads, senders_who_must_not_wait_lose_no_wake_up, 90)
+{
+	static void *(*const jobs[])(void *) = {
+		event_writer, event_writer, event_writer, writer, rekeyer, peer_reader,
+	};
+	struct shared *sh = self->sh;
+	const int size = 8192;
+	pthread_t threads[6];
+	void *failed;
+	int i;
+
+	sh->writers = 4;
+	ASSERT_EQ(0, setsockopt(sh->s.fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)));
+	for (i = 0; i < 6; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, jobs[i], sh));
+	for (i = 5; i >= 0; i--) {
+		pthread_join(threads[i], &failed);
+		EXPECT_EQ(NULL, failed)
+			TH_LOG("thread %d", i);
+	}
+}
+
+#define MUCH	(8 << 20)	/* more than a socket holds */
+
+static void *patient_writer(void *arg)
+{
+	struct shared *sh = arg;
+	void *data = calloc(1, MUCH);
+	const ssize_t n = data ? send(sh->s.fd, data, MUCH, MSG_NOSIGNAL) : -1;
+
+	free(data);
+	return n == MUCH ? NULL : arg;
+}
+
+/* One message among zeros. */
+static void *peer_taker(void *arg)
+{
+	uint8_t data[TLS_RECORD_MAX + 1], type;
+	struct shared *sh = arg;
+	size_t bytes = 0;
+	int messages = 0;
+	ssize_t n;
+
+	while (bytes < MUCH + sizeof(struct message)) {
+		n = peer_next(&sh->s, &type, data);
+		if (n <= 0 || type != TLS_TYPE_DATA)
+			return arg;
+		bytes += n;
+		if (n == sizeof(struct message) && message_good((struct message *)data))
+			messages++;
+	}
+	return messages == 1 ? NULL : arg;
+}
+
+/* kTLS would have it wait with the other one. */
+TEST_F(threads, sender_who_must_not_wait_is_told_at_once_while_another_waits)
+{
+	struct shared *sh = self->sh;
+	struct pollfd p = { .fd = sh->s.fd, .events = POLLOUT };
+	pthread_t patient, taker;
+	struct message m;
+	void *failed;
+	ssize_t n;
+	long began;
+	int i;
+
+	message_make(&m, 1, 1);
+	ASSERT_EQ(0, pthread_create(&patient, NULL, patient_writer, sh));
+	while (poll(&p, 1, 200))
+		sleep_ms(50);
+	for (i = 0; i < 10; i++) {
+		began = now_ms();
+		EXPECT_EQ(-1, send(sh->s.fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL));
+		EXPECT_EQ(EAGAIN, errno);
+		EXPECT_GT(1000, now_ms() - began);
+	}
+	ASSERT_EQ(0, pthread_create(&taker, NULL, peer_taker, sh));
+	do {
+		ASSERT_EQ(1, poll(&p, 1, 20000));
+		n = send(sh->s.fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EAGAIN);
+	EXPECT_EQ(sizeof(m), n);
+	pthread_join(patient, &failed);
+	EXPECT_EQ(NULL, failed);
+	pthread_join(taker, &failed);
+	EXPECT_EQ(NULL, failed);
 }
 
 /* Parent and child read and write in turn; the end of one is not the end of the socket. */
