@@ -92,6 +92,26 @@ worker_may_die_at_any_moment() {
 	all_succeed 20 20 20
 }
 
+# Its successor serves the application already and knows nothing of the request.
+request_of_a_replaced_worker_that_dies_is_given_up() {
+	local old client
+	start_configured 'workers = 1' 'timeout = 60'
+	old=$(workers)
+	start_peer python3 -c "
+import socket, time
+s = socket.create_server(('127.0.0.1', $peer_port))
+c = s.accept()[0]; c.recv(1); print('asked', flush=True); time.sleep(60)"
+	client -s -t 2000 -a "$agent_path" "$peer_port" </dev/null 2>client.log &
+	client=$!
+	started+=("$client")
+	until_true 10 grep -q asked peer.out
+	keyblob reload -a "$agent_path"
+	kill -KILL "$old"
+	until_true 20 gone "$client"
+	expect "$(cat client.log)" '^result=ETIMEDOUT .*error=keyblob agent at .* does not answer'
+	all_succeed 5 5 5
+}
+
 # The next agent takes over the path; each call ends, and connections that have their keys
 # do not notice.
 supervisor_may_die_at_any_moment() {
@@ -165,6 +185,7 @@ run_tests \
 	signer_may_die_at_any_moment \
 	worker_may_die_at_any_moment \
 	hung_worker_is_replaced \
+	request_of_a_replaced_worker_that_dies_is_given_up \
 	supervisor_may_die_at_any_moment \
 	workers_are_replaced_in_time \
 	peers_that_never_finish_keep_nobody_out

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Unit tests of userspace/lib without an agent: options of programs of any age, and
- * replies with what may come several times.
+ * Unit tests of userspace/lib without an agent: options of programs of any age,
+ * replies with what may come several times, and what becomes of requests that are not
+ * answered, by an agent that says what the test wants.
  */
 #include "kselftest_harness.h"
 #include "agent.h"
 #include "info.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/keyblob.h>
+#include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 FIXTURE(options)
 {
@@ -98,20 +104,33 @@ static void put(union kb_reply_packet *packet, uint16_t type, const void *data, 
 	packet->header.nlmsg_len += NLA_HDRLEN + NLA_ALIGN(len);
 }
 
+static void begin(union kb_reply_packet *packet, uint8_t cmd, uint32_t seq)
+{
+	struct genlmsghdr genl = { .cmd = cmd, .version = KEYBLOB_PROTO_VERSION };
+
+	packet->header = (struct nlmsghdr){
+		.nlmsg_len = NLMSG_HDRLEN + GENL_HDRLEN, .nlmsg_type = KEYBLOB_PROTO_TYPE,
+		.nlmsg_seq = seq,
+	};
+	memcpy(packet->bytes + NLMSG_HDRLEN, &genl, sizeof(genl));
+}
+
+static void begin_ready(union kb_reply_packet *packet, uint32_t seq)
+{
+	const uint16_t number = 0x0304;
+	uint8_t blob[KEYBLOB_BLOB_SIZE];
+
+	memset(blob, 0x5a, sizeof(blob));
+	begin(packet, KEYBLOB_CMD_READY, seq);
+	put(packet, KEYBLOB_A_BLOB_TX, blob, sizeof(blob));
+	put(packet, KEYBLOB_A_BLOB_RX, blob, sizeof(blob));
+	put(packet, KEYBLOB_A_TLS_VERSION, &number, sizeof(number));
+	put(packet, KEYBLOB_A_CIPHER_SUITE, &number, sizeof(number));
+}
+
 FIXTURE_SETUP(reply)
 {
-	static const uint8_t blob[KEYBLOB_BLOB_SIZE];
-	struct genlmsghdr genl = { .cmd = KEYBLOB_CMD_READY, .version = KEYBLOB_PROTO_VERSION };
-	uint16_t number = 0x0304;
-
-	self->packet.header = (struct nlmsghdr){
-		.nlmsg_len = NLMSG_HDRLEN + GENL_HDRLEN, .nlmsg_type = KEYBLOB_PROTO_TYPE,
-	};
-	memcpy(self->packet.bytes + NLMSG_HDRLEN, &genl, sizeof(genl));
-	put(&self->packet, KEYBLOB_A_BLOB_TX, blob, sizeof(blob));
-	put(&self->packet, KEYBLOB_A_BLOB_RX, blob, sizeof(blob));
-	put(&self->packet, KEYBLOB_A_TLS_VERSION, &number, sizeof(number));
-	put(&self->packet, KEYBLOB_A_CIPHER_SUITE, &number, sizeof(number));
+	begin_ready(&self->packet, 0);
 }
 
 FIXTURE_TEARDOWN(reply)
@@ -194,6 +213,180 @@ TEST_F(reply, with_malformed_attributes_is_refused)
 	EXPECT_EQ(0, take(self));
 	put(&self->packet, KEYBLOB_A_CHANNEL_BINDING, data, 32);
 	EXPECT_EQ(-EPROTO, take(self));
+}
+
+/* Nobody answers but the test. */
+FIXTURE(deadline)
+{
+	struct keyblob_agent *agent;
+	struct keyblob_options options;
+	struct keyblob_done done;
+	int listener, conn, events, fd;
+	char path[64];
+};
+
+FIXTURE_SETUP(deadline)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	snprintf(self->path, sizeof(self->path), "/tmp/keyblob-unit.%d", (int)getpid());
+	strcpy(address.sun_path, self->path);
+	unlink(self->path);
+	self->listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	ASSERT_EQ(0, bind(self->listener, (struct sockaddr *)&address, sizeof(address)));
+	ASSERT_EQ(0, listen(self->listener, 1));
+	ASSERT_EQ(0, keyblob_agent_open(self->path, &self->agent));
+	self->conn = accept(self->listener, NULL, NULL);
+	ASSERT_LE(0, self->conn);
+	self->events = keyblob_agent_fd(self->agent);
+	ASSERT_LE(0, self->events);
+	self->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	self->options = (struct keyblob_options)KEYBLOB_OPTIONS_INIT;
+}
+
+FIXTURE_TEARDOWN(deadline)
+{
+	keyblob_agent_close(self->agent);
+	close(self->fd);
+	close(self->conn);
+	close(self->listener);
+	unlink(self->path);
+}
+
+static int begin_request(FIXTURE_DATA(deadline) *self, unsigned int timeout_ms)
+{
+	self->options.timeout_ms = timeout_ms;
+	return keyblob_accept_start(self->agent, self->fd, &self->options, self);
+}
+
+/* What the agent is sent: the command, and the number to answer to; or -1. */
+static int asked(FIXTURE_DATA(deadline) *self, uint32_t *seq)
+{
+	union kb_packet packet;
+	struct genlmsghdr genl;
+	const ssize_t len = recv(self->conn, packet.bytes, sizeof(packet), MSG_DONTWAIT);
+
+	*seq = 0;
+	if (len < (ssize_t)(NLMSG_HDRLEN + GENL_HDRLEN))
+		return -1;
+	memcpy(&genl, packet.bytes + NLMSG_HDRLEN, sizeof(genl));
+	*seq = packet.header.nlmsg_seq;
+	return genl.cmd;
+}
+
+static bool answer(FIXTURE_DATA(deadline) *self, const union kb_reply_packet *packet)
+{
+	const ssize_t len = packet->header.nlmsg_len;
+
+	return send(self->conn, packet->bytes, len, 0) == len;
+}
+
+static bool answer_failed(FIXTURE_DATA(deadline) *self, uint32_t seq, uint32_t err)
+{
+	union kb_reply_packet packet;
+
+	begin(&packet, KEYBLOB_CMD_FAILED, seq);
+	put(&packet, KEYBLOB_A_ERRNO, &err, sizeof(err));
+	return answer(self, &packet);
+}
+
+/* Whether the event loop is told within @ms. */
+static bool is_told(FIXTURE_DATA(deadline) *self, int ms)
+{
+	struct pollfd p = { .fd = self->events, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 1;
+}
+
+TEST_F(deadline, passes_without_an_answer_and_the_request_is_cancelled)
+{
+	uint32_t seq, cancelled;
+
+	ASSERT_EQ(0, begin_request(self, 100));
+	EXPECT_EQ(KEYBLOB_CMD_ACCEPT, asked(self, &seq));
+	EXPECT_FALSE(is_told(self, 500));
+	EXPECT_EQ(0, keyblob_complete(self->agent, &self->done));
+	EXPECT_EQ(-1, asked(self, &cancelled));
+	ASSERT_TRUE(is_told(self, 10000));
+	ASSERT_EQ(1, keyblob_complete(self->agent, &self->done));
+	EXPECT_EQ(-ETIMEDOUT, self->done.result);
+	EXPECT_EQ(self->fd, self->done.fd);
+	EXPECT_EQ((void *)self, self->done.data);
+	EXPECT_EQ(NULL, self->done.info);
+	EXPECT_NE(NULL, strstr(keyblob_agent_error(self->agent), "does not answer"));
+	EXPECT_EQ(KEYBLOB_CMD_CANCEL, asked(self, &cancelled));
+	EXPECT_EQ(seq, cancelled);
+	EXPECT_EQ(0, keyblob_complete(self->agent, &self->done));
+	EXPECT_FALSE(is_told(self, 0));
+	EXPECT_EQ(-ENOENT, keyblob_cancel(self->agent, self->fd));
+}
+
+TEST_F(deadline, passed_an_answer_is_dropped_and_wiped)
+{
+	union kb_reply_packet packet;
+	uint32_t seq;
+	size_t i;
+
+	ASSERT_EQ(0, begin_request(self, 1));
+	ASSERT_EQ(KEYBLOB_CMD_ACCEPT, asked(self, &seq));
+	ASSERT_TRUE(is_told(self, 10000));
+	ASSERT_EQ(1, keyblob_complete(self->agent, &self->done));
+	begin_ready(&packet, seq);
+	ASSERT_TRUE(answer(self, &packet));
+	ASSERT_TRUE(is_told(self, 10000));
+	EXPECT_EQ(0, keyblob_complete(self->agent, &self->done));
+	EXPECT_FALSE(is_told(self, 0));
+	for (i = 0; i < packet.header.nlmsg_len; i++)
+		ASSERT_EQ(0, self->agent->packet.bytes[i]);
+	/* The connection is as good as before. */
+	ASSERT_EQ(0, begin_request(self, 0));
+	EXPECT_EQ(KEYBLOB_CMD_CANCEL, asked(self, &seq));
+	EXPECT_EQ(KEYBLOB_CMD_ACCEPT, asked(self, &seq));
+	ASSERT_TRUE(answer_failed(self, seq, ECONNRESET));
+	ASSERT_EQ(1, keyblob_complete(self->agent, &self->done));
+	EXPECT_EQ(-ECONNRESET, self->done.result);
+}
+
+TEST_F(deadline, passed_unseen_takes_no_answer_away)
+{
+	uint32_t seq;
+
+	ASSERT_EQ(0, begin_request(self, 1));
+	ASSERT_EQ(KEYBLOB_CMD_ACCEPT, asked(self, &seq));
+	ASSERT_TRUE(answer_failed(self, seq, ECONNRESET));
+	usleep(1100000);
+	ASSERT_EQ(1, keyblob_complete(self->agent, &self->done));
+	EXPECT_EQ(-ECONNRESET, self->done.result);
+	EXPECT_EQ(0, keyblob_complete(self->agent, &self->done));
+	EXPECT_FALSE(is_told(self, 0));
+}
+
+TEST_F(deadline, is_each_requests_own)
+{
+	const kb_deadline_t begun = kb_deadline(0);
+	uint32_t seq;
+
+	/* 30 s if the program names none. */
+	ASSERT_EQ(0, begin_request(self, 0));
+	EXPECT_LE(begun + 30000, self->agent->expiry);
+	EXPECT_GE(kb_deadline(31000), self->agent->expiry);
+	ASSERT_EQ(0, begin_request(self, 1500));
+	ASSERT_EQ(0, begin_request(self, 1));
+	ASSERT_TRUE(is_told(self, 10000));
+	ASSERT_EQ(1, keyblob_complete(self->agent, &self->done));
+	EXPECT_GT(begun + 2500, kb_deadline(0));
+	EXPECT_EQ(0, keyblob_complete(self->agent, &self->done));
+	ASSERT_TRUE(is_told(self, 10000));
+	EXPECT_LE(begun + 2500, kb_deadline(0));
+	ASSERT_EQ(1, keyblob_complete(self->agent, &self->done));
+	EXPECT_EQ(-ETIMEDOUT, self->done.result);
+	/* The first is still under way. */
+	EXPECT_EQ(0, keyblob_complete(self->agent, &self->done));
+	EXPECT_FALSE(is_told(self, 0));
+	EXPECT_EQ(KEYBLOB_CMD_ACCEPT, asked(self, &seq));
+	ASSERT_TRUE(answer_failed(self, seq, ENOTCONN));
+	ASSERT_EQ(1, keyblob_complete(self->agent, &self->done));
+	EXPECT_EQ(-ENOTCONN, self->done.result);
 }
 
 TEST_HARNESS_MAIN

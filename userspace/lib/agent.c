@@ -16,7 +16,6 @@
 #include "agent.h"
 
 #define OPEN_TIMEOUT_MS	5000
-#define RETRY_NS	2000000
 
 /* For keyblob_agent_error(NULL): a failed open leaves no handle to ask. */
 static __thread char open_error[KB_ERROR_MAX];
@@ -94,8 +93,8 @@ static void let_go(struct keyblob_agent *agent)
 	close_descriptor(&agent->epoll);
 	close_descriptor(&agent->timer);
 	close_descriptor(&agent->socket);
-	agent->wake = KB_WAKE_NEVER;
-	agent->retry = false;
+	agent->wake = 0;
+	agent->retry = 0;
 	kb_requests_forget(agent);
 }
 
@@ -147,8 +146,8 @@ static int watch(int epoll, int fd)
 
 /*
  * An epoll instance is readable when one of its descriptors is. It holds the
- * connection, whichever that is at the moment, and a timer that expires at once
- * when there is something to do that the connection does not show.
+ * connection, whichever that is at the moment, and a timer that expires when there is
+ * something to do that the connection does not show.
  */
 int keyblob_agent_fd(struct keyblob_agent *agent)
 {
@@ -178,24 +177,26 @@ err_fail:
 	return err;
 }
 
-/* Each call that changes the queue of the done, or may have to be tried again, ends with this. */
+/*
+ * Each call that changes the requests under way or the queue of the done, or may have to
+ * be tried again, ends with this.
+ */
 void kb_agent_set_wake(struct keyblob_agent *agent)
 {
+	kb_deadline_t wake = agent->expiry;
 	struct itimerspec when = { 0 };
-	enum kb_wake wake = KB_WAKE_NEVER;
 
 	if (agent->epoll < 0)
 		return;
 
-	if (agent->done_head) {
-		wake = KB_WAKE_NOW;
-		when.it_value.tv_nsec = 1;
-	} else if (agent->retry) {
-		wake = KB_WAKE_SOON;
-		when.it_value.tv_nsec = RETRY_NS;
-	}
+	if (agent->retry && (!wake || agent->retry < wake))
+		wake = agent->retry;
+	if (agent->done_head)
+		wake = 1;	/* long ago */
 	if (wake == agent->wake)
 		return;
 	agent->wake = wake;
-	timerfd_settime(agent->timer, 0, &when, NULL);
+	when.it_value.tv_sec = wake / 1000;
+	when.it_value.tv_nsec = wake % 1000 * 1000000;
+	timerfd_settime(agent->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }

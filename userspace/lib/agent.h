@@ -26,9 +26,14 @@ struct kb_failure {
 	char text[KB_ERROR_MAX];
 };
 
+/* A moment of CLOCK_MONOTONIC in ms; or not to wait at all. */
+typedef int64_t kb_deadline_t;
+#define KB_NOWAIT	((kb_deadline_t)-1)
+
 /* One handshake, from the request sent to its result taken. */
 struct kb_request {
 	struct kb_request *next; /* in its bucket, then in the queue of the done */
+	kb_deadline_t deadline;	/* for the agent's answer */
 	uint32_t seq;
 	int fd;
 	void *data;
@@ -38,21 +43,15 @@ struct kb_request {
 	struct kb_failure failure;
 };
 
-/* When the timer shall make the descriptor for event loops readable. */
-enum kb_wake {
-	KB_WAKE_NEVER = 0,
-	KB_WAKE_NOW,		/* done requests are waiting to be taken */
-	KB_WAKE_SOON,		/* the agent was slow: try again */
-};
-
 struct keyblob_agent {
 	struct sockaddr_un address;
 	pid_t pid;		/* whose descriptors these are */
 	int socket;		/* the connection, or -1 */
 	int epoll;		/* the socket and the timer; or -1 */
 	int timer;
-	enum kb_wake wake;	/* what the timer is set to */
-	bool retry;		/* the last request got EAGAIN */
+	kb_deadline_t wake;	/* what the timer is set to; 0: nothing */
+	kb_deadline_t retry;	/* when to try what got EAGAIN; 0: nothing did */
+	kb_deadline_t expiry;	/* no request is overdue before; 0: none is under way */
 	uint32_t last_seq;
 	struct kb_request *table[KB_BUCKETS];	/* under way, by seq */
 	struct kb_request *done_head;		/* done, to be taken */
@@ -60,10 +59,6 @@ struct keyblob_agent {
 	struct kb_failure failure;
 	union kb_reply_packet packet;		/* the one that is being handled */
 };
-
-/* A moment of CLOCK_MONOTONIC in ms; or not to wait at all. */
-typedef int64_t kb_deadline_t;
-#define KB_NOWAIT	((kb_deadline_t)-1)
 
 /* agent.c */
 void kb_agent_own(struct keyblob_agent *agent);

@@ -64,7 +64,7 @@ struct keyblob_options {
 	 * keyblob_info_alpn() tells whether the server chose one.
 	 */
 	const char *const *alpn;
-	/* Milliseconds for the handshake; 0: the agent's own limit, 30 s in the wait. */
+	/* Milliseconds for the handshake; 0: the agent's own limit, 30 s at most. */
 	unsigned int timeout_ms;
 	unsigned int reserved;		/* zero */
 	/* The identity to be, by its name in the agent's configuration; NULL:
@@ -151,7 +151,8 @@ int keyblob_connect(struct keyblob_agent *agent, int fd, const char *name,
  *
  * keyblob_accept_start() passes the request to the agent; @data is given back by
  * keyblob_complete(). Until then the caller keeps @fd open and leaves it alone.
- * The agent's timeout applies. -EAGAIN: the agent is slow to take requests; try
+ * At the timeout in @options and a second more the request completes with
+ * -ETIMEDOUT at the latest. -EAGAIN: the agent is slow to take requests; try
  * again when keyblob_agent_fd() becomes readable, after keyblob_complete().
  */
 int keyblob_accept_start(struct keyblob_agent *agent, int fd,
@@ -174,7 +175,8 @@ int keyblob_agent_fd(struct keyblob_agent *agent);
  * Take the next completed request, import its keys, and tell about it in
  * *@done. Returns 1 if there was one (successful or not: see @done->result), 0
  * if none is complete yet; call it until it returns 0. Requests that the agent
- * can no longer answer because it went away complete with -EPIPE.
+ * can no longer answer because it went away complete with -EPIPE, those that it does
+ * not answer in time with -ETIMEDOUT.
  */
 struct keyblob_done {
 	int fd;			/* as given */

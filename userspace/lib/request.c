@@ -4,8 +4,8 @@
  * of those that are done and wait to be taken.
  *
  * A request is in the table from the moment it is sent. A reply, a malformed
- * packet or the end of the connection moves it to the queue; keys are imported
- * right then, so that no blob is ever kept.
+ * packet, the end of the connection or that of its time moves it to the queue; keys
+ * are imported right then, so that no blob is ever kept.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,6 +21,7 @@
 #define DEFAULT_TIMEOUT_MS	30000
 #define GRACE_MS		1000	/* for the agent to tell about a timeout itself */
 #define RETRY_MS		10
+#define RETRY_START_MS		2	/* when nobody waits for it */
 
 static struct kb_request **bucket(struct keyblob_agent *agent, uint32_t seq)
 {
@@ -87,6 +88,7 @@ void kb_requests_forget(struct keyblob_agent *agent)
 	}
 	while (agent->done_head)
 		free_request(dequeue_done(agent, &agent->done_head));
+	agent->expiry = 0;
 }
 
 /* The connection is of no use any more: fail all that is under way on it. */
@@ -309,11 +311,23 @@ static int build(struct keyblob_agent *agent, union kb_packet *packet, uint32_t 
 	return err ? err : kb_options_put(agent, packet, options);
 }
 
-/* Pass the handshake on @fd to the agent. On success *@result is in the table. */
+static void note_deadline(struct keyblob_agent *agent, kb_deadline_t deadline)
+{
+	if (!agent->expiry || deadline < agent->expiry)
+		agent->expiry = deadline;
+}
+
+/*
+ * Pass the handshake on @fd to the agent; @wait until it takes it. On success *@result is
+ * in the table.
+ */
 static int start(struct keyblob_agent *agent, int fd, const char *name,
-		 const struct keyblob_options *options, void *data, kb_deadline_t deadline,
+		 const struct keyblob_options *options, void *data, bool wait,
 		 struct kb_request **result)
 {
+	const unsigned int timeout = options->timeout_ms ? options->timeout_ms :
+							   DEFAULT_TIMEOUT_MS;
+	const kb_deadline_t deadline = kb_deadline(timeout) + GRACE_MS;
 	struct kb_request *request;
 	union kb_packet packet;
 	uint32_t seq;
@@ -329,16 +343,18 @@ static int start(struct keyblob_agent *agent, int fd, const char *name,
 	request = calloc(1, sizeof(*request));
 	if (!request)
 		return kb_fail(agent, -ENOMEM, "keyblob request: %m");
+	request->deadline = deadline;
 	request->seq = seq;
 	request->fd = fd;
 	request->data = data;
 	request->failure.alert = KB_NO_ALERT;
 
-	err = send_request(agent, &packet, fd, deadline);
+	err = send_request(agent, &packet, fd, wait ? deadline : KB_NOWAIT);
 	if (err) {
 		free(request);
 		return err;
 	}
+	note_deadline(agent, deadline);
 	request->next = *bucket(agent, seq);
 	*bucket(agent, seq) = request;
 	*result = request;
@@ -360,6 +376,36 @@ static struct kb_request *withdraw(struct keyblob_agent *agent, struct kb_reques
 	return request;
 }
 
+/*
+ * Give up what is overdue: a worker of the agent may have died whose applications another
+ * one serves, and nobody knows of the request any more.
+ */
+static void expire(struct keyblob_agent *agent)
+{
+	const kb_deadline_t now = kb_deadline(0);
+	struct kb_request **link, *request;
+	size_t i;
+
+	if (!agent->expiry || now < agent->expiry)
+		return;
+	agent->expiry = 0;
+	for (i = 0; i < KB_BUCKETS; i++) {
+		link = &agent->table[i];
+		while (*link) {
+			if (now < (*link)->deadline) {
+				note_deadline(agent, (*link)->deadline);
+				link = &(*link)->next;
+				continue;
+			}
+			request = withdraw(agent, link);
+			request->result = -ETIMEDOUT;
+			snprintf(request->failure.text, sizeof(request->failure.text),
+				 "keyblob agent at %s does not answer", agent->address.sun_path);
+			enqueue_done(agent, request);
+		}
+	}
+}
+
 /* Hand the outcome of a request, which is in no list any more, to the application. */
 static int finish(struct keyblob_agent *agent, struct kb_request *request,
 		  struct keyblob_info **info)
@@ -375,15 +421,14 @@ static int finish(struct keyblob_agent *agent, struct kb_request *request,
 }
 
 /* Wait for a request to be done and take it. Returns 0 or -ETIMEDOUT: given up. */
-static int wait_for(struct keyblob_agent *agent, struct kb_request *request,
-		    kb_deadline_t deadline)
+static int wait_for(struct keyblob_agent *agent, struct kb_request *request)
 {
 	struct kb_request **link;
 
 	while (!request->done) {
 		if (handle_next(agent))
 			continue;
-		if (kb_wait(agent, POLLIN, deadline)) {
+		if (kb_wait(agent, POLLIN, request->deadline)) {
 			free_request(withdraw(agent, find(agent, request->seq)));
 			return kb_fail(agent, -ETIMEDOUT, "keyblob agent at %s does not answer",
 				       agent->address.sun_path);
@@ -401,7 +446,6 @@ static int handshake(struct keyblob_agent *agent, int fd, const char *name,
 	struct keyblob_info *info = NULL;
 	struct keyblob_options options;
 	struct kb_request *request;
-	kb_deadline_t deadline;
 	int err;
 
 	if (result)
@@ -411,11 +455,9 @@ static int handshake(struct keyblob_agent *agent, int fd, const char *name,
 	if (err)
 		return err;
 
-	deadline = kb_deadline(options.timeout_ms ? options.timeout_ms : DEFAULT_TIMEOUT_MS);
-	deadline += GRACE_MS;
-	err = start(agent, fd, name, &options, NULL, deadline, &request);
+	err = start(agent, fd, name, &options, NULL, true, &request);
 	if (!err)
-		err = wait_for(agent, request, deadline);
+		err = wait_for(agent, request);
 	if (!err)
 		err = finish(agent, request, &info);
 	kb_agent_set_wake(agent);
@@ -438,8 +480,8 @@ static int handshake_start(struct keyblob_agent *agent, int fd, const char *name
 	err = kb_options_read(agent, from, &options);
 	if (err)
 		return err;
-	err = start(agent, fd, name, &options, data, KB_NOWAIT, &request);
-	agent->retry = err == -EAGAIN;
+	err = start(agent, fd, name, &options, data, false, &request);
+	agent->retry = err == -EAGAIN ? kb_deadline(RETRY_START_MS) : 0;
 	kb_agent_set_wake(agent);
 	return err;
 }
@@ -473,9 +515,11 @@ int keyblob_complete(struct keyblob_agent *agent, struct keyblob_done *done)
 	struct kb_request *request;
 
 	kb_agent_own(agent);
-	agent->retry = false;
+	agent->retry = 0;
 	while (!agent->done_head && handle_next(agent))
 		;
+	if (!agent->done_head)
+		expire(agent);
 	if (!agent->done_head) {
 		kb_agent_set_wake(agent);
 		return 0;
