@@ -25,14 +25,19 @@ serve() {
 		-cert_chain "$name.chain.pem" -key "$key" -quiet -cipher ALL:@SECLEVEL=0 "$@"
 }
 
-peer_got_alert() {
-	until_true 10 grep -q "SSL alert number $1\$" peer.log || {
+# peer_got_alerts NUMBER ALERT
+peer_got_alerts() {
+	until_true 10 alerts_are "$@" || {
 		cat peer.log
 		return 1
 	}
 }
 
-# data_goes_both_ways VERSION CIPHER NAME: with s_server, 1 MB each; NAME is IANA's.
+alerts_are() {
+	[ "$(grep -c "SSL alert number $2\$" peer.log)" = "$1" ]
+}
+
+# data_goes_both_ways VERSION CIPHER NAME: with s_server, 256 KB each; NAME is IANA's.
 data_goes_both_ways() {
 	local choice=(-tls1_3 -ciphersuites "$2")
 	[ "$1" = 1.3 ] || choice=(-tls1_2 -cipher "$2")
@@ -48,7 +53,7 @@ data_goes_both_ways() {
 	hang_up client
 	cat client.log
 	expect "$(cat client.log)" "^result=OK version=030$((${1#1.} + 1)) cipher=$3 "
-	expect "$(cat client.log)" 'sent=1048576 received=1048576 end=OK'
+	expect "$(cat client.log)" 'sent=262144 received=262144 end=OK'
 }
 
 # gnutls_serv_echoes VERSION CIPHER
@@ -112,24 +117,24 @@ name_is_no_name() {
 	expect "$said" "^result=EINVAL alert=none error=name .*$error"
 }
 
-# server_is_refused CERTIFICATE KEY NAME ALERT REASON
+# server_is_refused CERTIFICATE KEY NAME ALERT REASON: in TLS 1.2 as in TLS 1.3.
 server_is_refused() {
-	local alert=$4 reason version
+	local alert=$4 reason alerts=0 agent
 	reason=${*:5}
-	for version in -tls1_3 -tls1_2; do
+	serve "$1" "$2"
+	for agent in "$agent_path" "$agent_1_2"; do
 		# Too small a key for a signature of TLS 1.3.
-		[ "$2 $version" != 'rsa512.key -tls1_3' ] || continue
-		serve "$1" "$2" "$version"
-		connect -n "$3"
+		[ "$2 $agent" != "rsa512.key $agent_path" ] || continue
+		agent_path=$agent connect -n "$3"
 		expect "$said" "^result=EKEYREJECTED alert=sent:$alert error=.*$reason"
-		peer_got_alert "$alert"
-		kill "${talker[peer]}"
+		alerts=$((alerts + 1))
+		peer_got_alerts $alerts "$alert"
 	done
 }
 
 # with_crls ARGUMENT...: the same, by the agent that has CRLs.
 with_crls() {
-	agent_path=$crl_agent
+	agent_path=$crl_agent agent_1_2=$crl_agent_1_2
 	"$@"
 }
 
@@ -246,11 +251,16 @@ make_pki
 cat root.crl middle.crl other.crl >all.crl
 cat root.pem other.pem self.pem >all.pem
 # Whole blocks of client's.
-head -c 1048576 /dev/urandom >there
-head -c 1048576 /dev/urandom >back
+head -c 262144 /dev/urandom >there
+head -c 262144 /dev/urandom >back
 
-start_configured_agent "[client]\ntrust = all.pem\ncrl = all.crl\n"
+crls="[client]\ntrust = all.pem\ncrl = all.crl\n"
+start_configured_agent "$crls"
 crl_agent=$agent_path
+start_configured_agent "${crls}[tls]\nmax-version = 1.2\n"
+crl_agent_1_2=$agent_path
+start_configured_agent "[client]\ntrust = root.pem\n[tls]\nmax-version = 1.2\n"
+agent_1_2=$agent_path
 start_configured_agent "$(identity own sibling.chain.pem)[client]\ntrust = root.pem\nidentity = own\n"
 identity_agent=$agent_path
 start_configured_agent "[client]\ntrust = root.pem\n$(identity shown for_clients.chain.pem)"

@@ -74,13 +74,25 @@ certificate_of_rsa_serves() {
 	every_byte_arrives "$@"
 }
 
-# s_client OPTION...: "hello" to app and back, with the session's details; waits for
-# the tickets, which come with or before the echo.
+# s_client OPTION...: "hello" to app and back, with the session's details; tickets come with
+# or before the echo.
 s_client() {
+	rm -f said ended
 	{
 		echo hello
-		sleep "${pause:-1.5}"
-	} | openssl s_client -CAfile localhost.pem -connect "127.0.0.1:$app_port" "$@" 2>&1
+		until_true 10 heard
+	} | {
+		local status=0
+		openssl s_client -CAfile localhost.pem -connect "127.0.0.1:$app_port" "$@" >said 2>&1 ||
+			status=$?
+		echo $status >ended
+	}
+	cat said
+	return "$(cat ended)"
+}
+
+heard() {
+	grep -qs '^hello' said || [ -s ended ]
 }
 
 # resumption_works 1.2|1.3: and both sides know.
@@ -99,7 +111,7 @@ resumption_works() {
 a_ticket_is_good_for_every_worker() {
 	s_client -tls1_3 -sess_out session >out
 	for _ in 1 2 3 4 5 6; do
-		pause=0.2 s_client -tls1_3 -sess_in session >out
+		s_client -tls1_3 -sess_in session >out
 		expect "$(cat out)" 'Reused, TLS'
 	done
 }
@@ -114,7 +126,7 @@ hello_retry_request_is_survived() {
 	# This agent knows one group alone, the client's key share is of another.
 	configure '[tls]' 'groups = P-256' '[identity a]' 'certificate = localhost.pem' 'key = localhost.key'
 	start_app
-	pause=2 s_client -tls1_3 -msg -groups P-384:P-256 >out
+	s_client -tls1_3 -msg -groups P-384:P-256 >out
 	expect "$(grep -c '>>> .*ClientHello' out)" '^2$'
 	expect "$(cat out)" $'\nhello'
 	expect "$(grep result=OK "$app_log")" 'group=(secp256r1|P-256|prime256v1)'
@@ -128,7 +140,7 @@ server_name_selects_the_certificate() {
 		--cert two.pem --key two.key --workers 1
 	start_app
 	while read -r name subject; do
-		pause=0.2 s_client -servername "$name" >out
+		s_client -servername "$name" >out
 		expect "$(cat out)" "subject=CN = $subject"
 		expect "$(grep result=OK "$app_log" | tail -n 1)" " sni=$name "
 	done <<-END
@@ -138,7 +150,7 @@ server_name_selects_the_certificate() {
 		localhost localhost
 		other.example localhost
 	END
-	pause=0.2 s_client -noservername >out
+	s_client -noservername >out
 	expect "$(cat out)" 'subject=CN = localhost'
 	expect "$(grep result=OK "$app_log" | tail -n 1)" ' sni=- '
 }
@@ -151,7 +163,7 @@ configured_names_select_the_certificate() {
 		'[identity b]' 'certificate = one.pem' 'key = one.key' 'default = yes'
 	start_app
 	while read -r name subject; do
-		pause=0.2 s_client -servername "$name" >out
+		s_client -servername "$name" >out
 		expect "$(cat out)" "subject=CN = $subject"
 	done <<-END
 		x.one.example localhost
@@ -160,7 +172,7 @@ configured_names_select_the_certificate() {
 		one.example one
 		localhost one
 	END
-	pause=0.2 s_client -noservername >out
+	s_client -noservername >out
 	expect "$(cat out)" 'subject=CN = one'
 }
 
@@ -168,14 +180,14 @@ configured_versions_and_ciphers_are_kept_to() {
 	configure '[tls]' 'max-version = 1.2' 'ciphers = ECDHE-ECDSA-AES128-GCM-SHA256' \
 		'[identity a]' 'certificate = localhost.pem' 'key = localhost.key'
 	start_app
-	pause=0.2 s_client >out
+	s_client >out
 	expect "$(cat out)" 'New, TLSv1.2, Cipher is ECDHE-ECDSA-AES128-GCM-SHA256'
 	fails s_client -tls1_3 >out
 	fails s_client -cipher ECDHE-ECDSA-AES256-GCM-SHA384 >out
 	configure '[tls]' 'min-version = 1.3' 'ciphersuites = TLS_CHACHA20_POLY1305_SHA256' \
 		'[identity a]' 'certificate = localhost.pem' 'key = localhost.key'
 	start_app
-	pause=0.2 s_client >out
+	s_client >out
 	expect "$(cat out)" 'New, TLSv1.3, Cipher is TLS_CHACHA20_POLY1305_SHA256'
 	fails s_client -tls1_2 >out
 	fails s_client -ciphersuites TLS_AES_128_GCM_SHA256 >out
@@ -200,20 +212,20 @@ ocsp_response_is_given_to_who_asks() {
 	configure "${identity[@]}" 'ocsp-response = good.ocsp'
 	start_app
 	for version in -tls1_3 -tls1_2; do
-		pause=0.2 s_client $version -status >out
+		s_client $version -status >out
 		expect "$(cat out)" 'OCSP Response Status: successful'
 		expect "$(cat out)" 'Cert Status: good'
-		pause=0.2 s_client $version >out
+		s_client $version >out
 		fails grep -q 'OCSP' out
 	done
 	# One that is out of date would do harm.
 	make_ocsp brief.ocsp -nmin 1
 	configure "${identity[@]}" 'ocsp-response = brief.ocsp'
 	start_app
-	pause=0.2 s_client -status >out
+	s_client -status >out
 	expect "$(cat out)" 'OCSP Response Status: successful'
 	date -s '+2 minutes' >date.log
-	pause=0.2 s_client -status >out
+	s_client -status >out
 	date -s '-2 minutes' >date.log
 	expect "$(cat out)" 'OCSP response: no response sent'
 	expect "$(cat out)" 'subject=CN = leaf'
@@ -228,9 +240,9 @@ agent_without_identities_refuses_to_be_a_server() {
 
 alpn_is_the_applications_first_choice() {
 	start_app -l h2 -l http/1.1
-	pause=0.2 s_client -alpn http/1.1,h2 >out
+	s_client -alpn http/1.1,h2 >out
 	expect "$(cat out)" 'ALPN protocol: h2'
-	pause=0.2 s_client -alpn x,http/1.1 >out
+	s_client -alpn x,http/1.1 >out
 	expect "$(cat out)" 'ALPN protocol: http/1.1'
 	expect "$(grep -o 'alpn=[^ ]*' "$app_log" | tr '\n' ' ')" '^alpn=h2 alpn=http/1.1 $'
 }
@@ -246,19 +258,19 @@ configured_alpn_is_for_applications_that_name_none() {
 	configure '[tls]' 'alpn = h2 http/1.1' '[identity a]' 'certificate = localhost.pem' \
 		'key = localhost.key'
 	start_app
-	pause=0.2 s_client -alpn http/1.1,h2 >out
+	s_client -alpn http/1.1,h2 >out
 	expect "$(cat out)" 'ALPN protocol: h2'
 	start_app -l http/1.1
-	pause=0.2 s_client -alpn http/1.1,h2 >out
+	s_client -alpn http/1.1,h2 >out
 	expect "$(cat out)" 'ALPN protocol: http/1.1'
 }
 
 alpn_is_left_out_where_one_side_has_none() {
 	start_app
-	pause=0.2 s_client -alpn h2 >out
+	s_client -alpn h2 >out
 	expect "$(cat out)" 'No ALPN negotiated'
 	start_app -l h2
-	pause=0.2 s_client >out
+	s_client >out
 	expect "$(grep result "$app_log")" 'result=OK .*alpn=-'
 }
 

@@ -124,10 +124,13 @@ need_module() {
 	insmod "${KEYBLOB_MODULE:-${KEYBLOB_KO:?the module is not loaded}}" || bail_out "no module"
 }
 
-# make_cert NAME ec|rsa [HOST...]: NAME.pem and NAME.key.
+# make_cert NAME ec|rsa [HOST...]: NAME.pem and NAME.key. All RSA keys are the same.
 make_cert() {
-	local name=$1 kind=(ec -pkeyopt ec_paramgen_curve:P-256) names='' host
-	[ "$2" = ec ] || kind=(rsa:2048)
+	local name=$1 kind=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout "$1.key") names='' host
+	if [ "$2" = rsa ]; then
+		install -m 600 "$build/selftests/e2e/rsa.key" "$name.key" || bail_out "no RSA key"
+		kind=(-key "$name.key")
+	fi
 	shift 2
 	for host; do
 		case $host in
@@ -135,8 +138,8 @@ make_cert() {
 		*) names="$names,IP:$host" ;;
 		esac
 	done
-	openssl req -x509 -newkey "${kind[@]}" -nodes -days 2 -subj "/CN=$name" \
-		-addext "subjectAltName=${names#,}" -keyout "$name.key" -out "$name.pem" \
+	openssl req -x509 "${kind[@]}" -nodes -days 2 -subj "/CN=$name" \
+		-addext "subjectAltName=${names#,}" -out "$name.pem" \
 		2>openssl.log || bail_out "no certificate: $(cat openssl.log)"
 }
 

@@ -24,7 +24,7 @@ reload_loop() {
 # Under load all the time.
 reloads_lose_no_handshake_and_leave_nothing() {
 	local n load before files
-	n=$(thorough 1000 100)
+	n=$(thorough 1000 30)
 	start_configured 'workers = 1'
 	reload_loop 20
 	all_succeed 20 20 20
