@@ -2,15 +2,12 @@
 /*
  * HMAC for the key schedule, by the kernel's crypto API.
  *
- * One transform per hash serves the module. A keyed transform belongs to one user
- * at a time: hmac_lock, the innermost of the module's locks, sees to that. No key
- * stays in a transform.
+ * A transform is its user's alone, and goes with its key: the crypto API wipes what it
+ * frees.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <crypto/hash.h>
-#include <linux/mutex.h>
-#include <linux/string.h>
 
 #include "hmac.h"
 
@@ -19,31 +16,38 @@ static const char *const names[KB_HASHES] = {
 	[KB_SHA384] = "hmac(sha384)",
 };
 
-static struct crypto_shash *tfms[KB_HASHES];
-static DEFINE_MUTEX(hmac_lock);
-
 /*
- * kb_hmac() - HMAC (RFC 2104) of @data under @key
+ * kb_hmac_new() - a transform for HMAC (RFC 2104) under @key
  *
- * @out takes as many bytes as the hash has. May sleep. Returns 0 or a negative
- * errno of the crypto API.
+ * May sleep. Returns a negative errno of the crypto API as a pointer on failure;
+ * kb_hmac_free() is due on success.
  */
-int kb_hmac(enum kb_hash hash, const u8 *key, size_t key_len, const u8 *data,
-	    size_t len, u8 *out)
+struct crypto_shash *kb_hmac_new(enum kb_hash hash, const u8 *key, size_t key_len)
 {
-	static const u8 no_key[KB_HASH_MAX];
-	struct crypto_shash *tfm = tfms[hash];
+	struct crypto_shash *tfm = crypto_alloc_shash(names[hash], 0, 0);
 	int err;
 
-	mutex_lock(&hmac_lock);
+	if (IS_ERR(tfm))
+		return tfm;
 	err = crypto_shash_setkey(tfm, key, key_len);
 	if (!err)
-		err = crypto_shash_tfm_digest(tfm, data, len, out);
-	crypto_shash_setkey(tfm, no_key, key_len);
-	mutex_unlock(&hmac_lock);
-	return err;
+		return tfm;
+	crypto_free_shash(tfm);
+	return ERR_PTR(err);
 }
 
+/* kb_hmac() - @out takes as many bytes as the hash has; 0 or a negative errno */
+int kb_hmac(struct crypto_shash *tfm, const u8 *data, size_t len, u8 *out)
+{
+	return crypto_shash_tfm_digest(tfm, data, len, out);
+}
+
+void kb_hmac_free(struct crypto_shash *tfm)
+{
+	crypto_free_shash(tfm);
+}
+
+/* kb_hmac_init() - does the kernel have what will be needed? */
 int __init kb_hmac_init(void)
 {
 	enum kb_hash hash;
@@ -55,22 +59,10 @@ int __init kb_hmac_init(void)
 		if (IS_ERR(tfm)) {
 			err = PTR_ERR(tfm);
 			pr_err("the kernel has no %s (%d)\n", names[hash], err);
-			kb_hmac_exit();
 			/* ENOENT would read as "unknown symbol" to insmod's user. */
 			return err == -ENOENT ? -EOPNOTSUPP : err;
 		}
-		tfms[hash] = tfm;
+		crypto_free_shash(tfm);
 	}
 	return 0;
-}
-
-void kb_hmac_exit(void)
-{
-	enum kb_hash hash;
-
-	for (hash = 0; hash < KB_HASHES; hash++) {
-		if (tfms[hash])
-			crypto_free_shash(tfms[hash]);
-		tfms[hash] = NULL;
-	}
 }

@@ -4,9 +4,11 @@
 
 #include "suite.h"
 
+struct crypto_shash;
+
 int kb_hmac_init(void);
-void kb_hmac_exit(void);
-int kb_hmac(enum kb_hash hash, const u8 *key, size_t key_len, const u8 *data,
-	    size_t len, u8 *out);
+struct crypto_shash *kb_hmac_new(enum kb_hash hash, const u8 *key, size_t key_len);
+int kb_hmac(struct crypto_shash *tfm, const u8 *data, size_t len, u8 *out);
+void kb_hmac_free(struct crypto_shash *tfm);
 
 #endif

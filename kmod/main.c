@@ -82,7 +82,7 @@ static int __init keyblob_init(void)
 		return err;
 	err = kb_blob_init();
 	if (err)
-		goto err_hmac;
+		return err;
 	err = kb_ulp_init();
 	if (err)
 		goto err_blob;
@@ -90,8 +90,6 @@ static int __init keyblob_init(void)
 
 err_blob:
 	kb_blob_exit();
-err_hmac:
-	kb_hmac_exit();
 	return err;
 }
 
@@ -99,7 +97,6 @@ static void __exit keyblob_exit(void)
 {
 	kb_ulp_exit();
 	kb_blob_exit();
-	kb_hmac_exit();
 }
 
 module_init(keyblob_init);

@@ -4,21 +4,16 @@
  * traffic secret. Pure functions of their arguments; built into the unit tests as
  * well.
  */
-#include <linux/errno.h>
+#include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
 
 #include "hmac.h"
 #include "schedule.h"
 
-/*
- * kb_expand_label() - HKDF-Expand-Label of RFC 8446 section 7.1, without context
- *
- * @len is at most the hash's size: one block of HKDF-Expand (RFC 5869 section 2.3)
- * is all that TLS needs. Returns 0, or a negative errno with @out wiped.
- */
-int kb_expand_label(enum kb_hash hash, const u8 *secret, size_t secret_len,
-		    const char *label, u8 *out, size_t len)
+/* Of a block of @hash_size bytes, the first @len. */
+static int expand(struct crypto_shash *hmac, size_t hash_size, const char *label, u8 *out,
+		  size_t len)
 {
 	static const char prefix[] = "tls13 ";
 	const size_t prefix_len = sizeof(prefix) - 1;
@@ -28,8 +23,7 @@ int kb_expand_label(enum kb_hash hash, const u8 *secret, size_t secret_len,
 	size_t n = 0;
 	int err;
 
-	if (len > secret_len || secret_len > sizeof(block) ||
-	    2 + 1 + prefix_len + label_len + 1 + 1 > sizeof(info))
+	if (len > hash_size || 2 + 1 + prefix_len + label_len + 1 + 1 > sizeof(info))
 		return -EINVAL;
 
 	info[n++] = len >> 8;
@@ -42,12 +36,37 @@ int kb_expand_label(enum kb_hash hash, const u8 *secret, size_t secret_len,
 	info[n++] = 0;		/* no context */
 	info[n++] = 1;		/* the first block */
 
-	err = kb_hmac(hash, secret, secret_len, info, n, block);
+	err = kb_hmac(hmac, info, n, block);
 	if (err)
 		memzero_explicit(out, len);
 	else
 		memcpy(out, block, len);
 	memzero_explicit(block, sizeof(block));
+	return err;
+}
+
+/*
+ * kb_expand_label() - HKDF-Expand-Label of RFC 8446 section 7.1, without context
+ *
+ * @len is at most the hash's size: one block of HKDF-Expand (RFC 5869 section 2.3)
+ * is all that TLS needs. @out may be @secret. Returns 0, or a negative errno with @out
+ * wiped.
+ */
+int kb_expand_label(enum kb_hash hash, const u8 *secret, size_t secret_len,
+		    const char *label, u8 *out, size_t len)
+{
+	struct crypto_shash *hmac;
+	int err;
+
+	if (secret_len > KB_HASH_MAX)
+		return -EINVAL;
+	hmac = kb_hmac_new(hash, secret, secret_len);
+	if (IS_ERR(hmac)) {
+		memzero_explicit(out, len);
+		return PTR_ERR(hmac);
+	}
+	err = expand(hmac, secret_len, label, out, len);
+	kb_hmac_free(hmac);
 	return err;
 }
 
@@ -60,13 +79,18 @@ int kb_expand_label(enum kb_hash hash, const u8 *secret, size_t secret_len,
 int kb_schedule_keys(const struct kb_suite *suite, const u8 *secret,
 		     struct kb_keys *keys)
 {
+	struct crypto_shash *hmac = kb_hmac_new(suite->hash, secret, suite->hash_size);
 	int err;
 
-	err = kb_expand_label(suite->hash, secret, suite->hash_size, "key",
-			      keys->key, suite->key_size);
+	if (IS_ERR(hmac)) {
+		err = PTR_ERR(hmac);
+		goto out;
+	}
+	err = expand(hmac, suite->hash_size, "key", keys->key, suite->key_size);
 	if (!err)
-		err = kb_expand_label(suite->hash, secret, suite->hash_size, "iv",
-				      keys->nonce, sizeof(keys->nonce));
+		err = expand(hmac, suite->hash_size, "iv", keys->nonce, sizeof(keys->nonce));
+	kb_hmac_free(hmac);
+out:
 	if (err)
 		memzero_explicit(keys, sizeof(*keys));
 	return err;
