@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The provider "keyblob-secrets": its one algorithm, TLS13-KDF, hands everything to the
+ * The provider "kdf": its one algorithm, TLS13-KDF, hands everything to the
  * default provider's, and looks at what comes back. Its contexts are those of the other one.
  * Called by worker.c.
  */
@@ -15,7 +15,7 @@
 
 #include "traffic_secrets.h"
 
-#define PROVIDER "keyblob-secrets"
+#define PROVIDER "kdf"
 
 static EVP_KDF *kdf;
 static OSSL_PROVIDER *our_provider;

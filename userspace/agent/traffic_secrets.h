@@ -11,8 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* For SSL_CTX_new_ex(3): what makes OpenSSL use the provider below. */
-#define TRAFFIC_SECRETS_PROPERTIES "?provider=keyblob-secrets"
+/*
+ * For SSL_CTX_new_ex(3): what makes OpenSSL use the provider below. Short, because it is
+ * hashed for each algorithm that a handshake looks up.
+ */
+#define TRAFFIC_SECRETS_PROPERTIES "?provider=kdf"
 
 /* Of generation 0, of the client's or of the server's direction. */
 typedef void (*traffic_secret_cb)(bool servers, const uint8_t *secret, size_t len);
