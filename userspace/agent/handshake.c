@@ -123,12 +123,12 @@ static const char *alert_name(int alert)
 /* Whose fiber runs: OpenSSL does not say for whom it derives. */
 static struct handshake *running;
 
-void handshake_take_secret(bool servers, const uint8_t *secret, size_t len)
+void handshake_take_secret(enum traffic_secret which, const uint8_t *secret, size_t len)
 {
 	struct handshake *h = running;
 
 	if (h)
-		secrets_take(&h->secrets, &h->wire, h->ssl, servers, secret, len);
+		secrets_take(&h->secrets, &h->wire, h->ssl, which, secret, len);
 }
 
 static void on_keylog(const SSL *ssl, const char *line)

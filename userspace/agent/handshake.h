@@ -16,6 +16,7 @@
 #include "identity.h"
 #include "peer_info.h"
 #include "policy.h"
+#include "traffic_secrets.h"
 
 #define NO_ALERT (-1)
 
@@ -71,7 +72,7 @@ struct handshake;
 typedef void (*handshake_done)(void *arg, const struct handshake_result *result);
 
 /* For traffic_secrets_init(): a secret of the handshake whose fiber runs. */
-void handshake_take_secret(bool servers, const uint8_t *secret, size_t len);
+void handshake_take_secret(enum traffic_secret which, const uint8_t *secret, size_t len);
 
 /* Set the callbacks that handshakes need on @ctx. */
 void handshake_install(SSL_CTX *ctx);

@@ -13,21 +13,25 @@
 
 #include "bio.h"
 #include "suite.h"
+#include "traffic_secrets.h"
 
-/* TLS 1.3 application traffic secrets of generation 0, as they become known. */
+/* What the longest of OpenSSL's takes: two keys and IVs. */
+#define TRAFFIC_SECRET_MAX (2 * (KEYBLOB_KEY_MAX + KEYBLOB_IV_SIZE))
+
+/* As they become known. */
 struct secrets {
-	uint8_t client[KEYBLOB_SECRET_MAX];
-	uint8_t server[KEYBLOB_SECRET_MAX];
-	uint16_t client_len;
-	uint16_t server_len;
+	struct {
+		uint8_t bytes[TRAFFIC_SECRET_MAX];
+		size_t len;
+	} list[TRAFFIC_SECRETS];
 };
 
 /*
- * Take @secret, which is the server's direction's or the client's; the stream of @wire that
- * it is for learns when its key comes into use. One that is too long is left out.
+ * Take @secret; in TLS 1.3 the stream of @wire that it is for learns when its key comes into
+ * use. One that is too long is left out.
  */
-void secrets_take(struct secrets *secrets, struct wire *wire, const SSL *ssl, bool servers,
-		  const uint8_t *secret, size_t len);
+void secrets_take(struct secrets *secrets, struct wire *wire, const SSL *ssl,
+		  enum traffic_secret which, const uint8_t *secret, size_t len);
 
 /*
  * Fill in @tx and @rx, as seen from @ssl's side, after the handshake succeeded.

@@ -15,8 +15,7 @@ struct suite {
 	uint8_t key_len;
 	uint8_t fixed_iv_len;	/* TLS 1.2: what the key block gives; the rest of 12 is explicit */
 	uint8_t hash_len;
-	const char *hash;	/* OpenSSL's name, as is the next */
-	const char *name;
+	const char *name;	/* OpenSSL's */
 };
 
 /* NULL: none of ours. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The provider "kdf": its one algorithm, TLS13-KDF, hands everything to the
- * default provider's, and looks at what comes back. Its contexts are those of the other one.
- * Called by worker.c.
+ * The provider "kdf": its algorithms, TLS13-KDF and TLS1-PRF, hand everything to the default
+ * provider's, and look at what comes back. Their contexts are those of the other ones. Called
+ * by worker.c.
  */
 #include <string.h>
 
@@ -17,59 +17,64 @@
 
 #define PROVIDER "kdf"
 
-static EVP_KDF *kdf;
+static EVP_KDF *tls13_kdf, *tls1_prf;
 static OSSL_PROVIDER *our_provider;
 static traffic_secret_cb tell;
 
-static void *context_new(void *provider)
+static void *tls13_kdf_new(void *provider)
 {
 	(void)provider;
-	return EVP_KDF_CTX_new(kdf);
+	return EVP_KDF_CTX_new(tls13_kdf);
 }
 
-static bool has_label(const OSSL_PARAM *param, const char *label)
+static void *tls1_prf_new(void *provider)
 {
-	return param->data_size == strlen(label) && !memcmp(param->data, label, param->data_size);
+	(void)provider;
+	return EVP_KDF_CTX_new(tls1_prf);
 }
 
 static int derive(void *ctx, unsigned char *key, size_t len, const OSSL_PARAM params[])
 {
+	static const char *const labels[TRAFFIC_SECRETS] = {
+		[SECRET_CLIENT] = "c ap traffic",
+		[SECRET_SERVER] = "s ap traffic",
+		[SECRET_KEY_BLOCK] = "key expansion",
+	};
+	/* The PRF's is the first part of its seed. */
 	const OSSL_PARAM *label = OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_LABEL);
 
+	if (!label)
+		label = OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SEED);
 	if (EVP_KDF_derive(ctx, key, len, params) != 1)
 		return 0;
-	if (label && has_label(label, "c ap traffic"))
-		tell(false, key, len);
-	else if (label && has_label(label, "s ap traffic"))
-		tell(true, key, len);
+	for (int i = 0; label && i < TRAFFIC_SECRETS; i++)
+		if (label->data_size == strlen(labels[i]) &&
+		    !memcmp(label->data, labels[i], label->data_size))
+			tell(i, key, len);
 	return 1;
-}
-
-static const OSSL_PARAM *settable(void *ctx, void *provider)
-{
-	(void)ctx;
-	(void)provider;
-	return EVP_KDF_settable_ctx_params(kdf);
 }
 
 #define FUNCTION(id, function) { id, (void (*)(void))(function) }
 
-static const OSSL_DISPATCH functions[] = {
-	FUNCTION(OSSL_FUNC_KDF_NEWCTX, context_new),
-	FUNCTION(OSSL_FUNC_KDF_DUPCTX, EVP_KDF_CTX_dup),
-	FUNCTION(OSSL_FUNC_KDF_FREECTX, EVP_KDF_CTX_free),
-	FUNCTION(OSSL_FUNC_KDF_RESET, EVP_KDF_CTX_reset),
-	FUNCTION(OSSL_FUNC_KDF_DERIVE, derive),
-	FUNCTION(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, settable),
-	FUNCTION(OSSL_FUNC_KDF_SET_CTX_PARAMS, EVP_KDF_CTX_set_params),
-	FUNCTION(OSSL_FUNC_KDF_GET_CTX_PARAMS, EVP_KDF_CTX_get_params),
-	{ 0, NULL }
-};
+#define FUNCTIONS(new_context) {						\
+	FUNCTION(OSSL_FUNC_KDF_NEWCTX, new_context),				\
+	FUNCTION(OSSL_FUNC_KDF_DUPCTX, EVP_KDF_CTX_dup),			\
+	FUNCTION(OSSL_FUNC_KDF_FREECTX, EVP_KDF_CTX_free),			\
+	FUNCTION(OSSL_FUNC_KDF_RESET, EVP_KDF_CTX_reset),			\
+	FUNCTION(OSSL_FUNC_KDF_DERIVE, derive),					\
+	FUNCTION(OSSL_FUNC_KDF_SET_CTX_PARAMS, EVP_KDF_CTX_set_params),		\
+	FUNCTION(OSSL_FUNC_KDF_GET_CTX_PARAMS, EVP_KDF_CTX_get_params),		\
+	{ 0, NULL }								\
+}
+
+static const OSSL_DISPATCH tls13_kdf_functions[] = FUNCTIONS(tls13_kdf_new);
+static const OSSL_DISPATCH tls1_prf_functions[] = FUNCTIONS(tls1_prf_new);
 
 static const OSSL_ALGORITHM *query(void *provider, int operation, int *no_store)
 {
 	static const OSSL_ALGORITHM algorithms[] = {
-		{ OSSL_KDF_NAME_TLS1_3_KDF, "provider=" PROVIDER, functions, NULL },
+		{ OSSL_KDF_NAME_TLS1_3_KDF, "provider=" PROVIDER, tls13_kdf_functions, NULL },
+		{ OSSL_KDF_NAME_TLS1_PRF, "provider=" PROVIDER, tls1_prf_functions, NULL },
 		{ 0 }
 	};
 
@@ -95,8 +100,10 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 int traffic_secrets_init(traffic_secret_cb callback)
 {
 	tell = callback;
-	kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, "provider=default");
-	if (!kdf || OSSL_PROVIDER_add_builtin(NULL, PROVIDER, provider_init) != 1)
+	tls13_kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, "provider=default");
+	tls1_prf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_PRF, "provider=default");
+	if (!tls13_kdf || !tls1_prf ||
+	    OSSL_PROVIDER_add_builtin(NULL, PROVIDER, provider_init) != 1)
 		return -1;
 	our_provider = OSSL_PROVIDER_load(NULL, PROVIDER);
 	return our_provider ? 0 : -1;
@@ -106,7 +113,8 @@ void traffic_secrets_exit(void)
 {
 	if (our_provider)
 		OSSL_PROVIDER_unload(our_provider);
-	EVP_KDF_free(kdf);
+	EVP_KDF_free(tls13_kdf);
+	EVP_KDF_free(tls1_prf);
 	our_provider = NULL;
-	kdf = NULL;
+	tls13_kdf = tls1_prf = NULL;
 }

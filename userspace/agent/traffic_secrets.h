@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The application traffic secrets of TLS 1.3 (RFC 8446 section 7.1), at the moment when
- * OpenSSL derives them. Its key log has them as well, but as text, which costs it as much as
- * a signature, and leaves copies in memory.
+ * What protects application data, at the moment when OpenSSL derives it. Its key log tells of
+ * it as well, but as text, which costs it as much as a signature, and leaves copies in memory.
  */
 #ifndef KEYBLOBD_TRAFFIC_SECRETS_H
 #define KEYBLOBD_TRAFFIC_SECRETS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,12 +15,18 @@
  */
 #define TRAFFIC_SECRETS_PROPERTIES "?provider=kdf"
 
-/* Of generation 0, of the client's or of the server's direction. */
-typedef void (*traffic_secret_cb)(bool servers, const uint8_t *secret, size_t len);
+enum traffic_secret {
+	SECRET_CLIENT,		/* TLS 1.3: traffic secrets of generation 0, RFC 8446 section 7.1 */
+	SECRET_SERVER,
+	SECRET_KEY_BLOCK,	/* TLS 1.2: RFC 5246 section 6.3 */
+	TRAFFIC_SECRETS
+};
+
+typedef void (*traffic_secret_cb)(enum traffic_secret which, const uint8_t *secret, size_t len);
 
 /*
- * Set up a provider of the key derivation of TLS 1.3, which is the default provider's, and
- * calls @callback. Once in a process. 0, or -1.
+ * Set up a provider of TLS's key derivation, which is the default provider's, and calls
+ * @callback. Once in a process. 0, or -1.
  */
 int traffic_secrets_init(traffic_secret_cb callback);
 
