@@ -462,6 +462,8 @@ static int malformed(const char *name)
 		put(KEYBLOB_A_IDENTITY, "localhost", 9);
 	} else if (!strcmp(name, "unknown-identity")) {
 		put(KEYBLOB_A_IDENTITY, "nobody", 7);
+	} else if (!strcmp(name, "binding")) {
+		put(KEYBLOB_A_CHANNEL_BINDING, &ms, sizeof(ms));
 	} else if (!strcmp(name, "twice")) {
 		put_timeout(300);
 	} else if (!strcmp(name, "size")) {

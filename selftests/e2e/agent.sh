@@ -55,6 +55,7 @@ unknown_optional_attribute_is_passed_over() {
 malformed_attribute_is_EINVAL() {
 	answer_is 'FAILED errno=EINVAL reason=.*/' reply-attribute
 	answer_is 'FAILED errno=EINVAL reason=.*twice.*/' twice
+	answer_is 'FAILED errno=EINVAL reason=.*CHANNEL_BINDING is not a flag/' binding
 	answer_is 'FAILED errno=EINVAL reason=.*ALPN.*/' size
 	answer_is 'FAILED errno=EINVAL reason=.*ALPN.*/' alpn
 	answer_is 'FAILED errno=EINVAL reason=.*cut short.*/' cut-attribute

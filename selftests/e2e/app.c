@@ -72,10 +72,13 @@ int main(int argc, char **argv)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	while ((option = getopt(argc, argv, "a:I:l:p:t:")) != -1) {
+	while ((option = getopt(argc, argv, "a:bI:l:p:t:")) != -1) {
 		switch (option) {
 		case 'a':
 			agent_path = optarg;
+			break;
+		case 'b':
+			options.flags = KEYBLOB_CHANNEL_BINDING;
 			break;
 		case 'I':
 			options.identity = optarg;
@@ -92,7 +95,7 @@ int main(int argc, char **argv)
 			options.timeout_ms = atoi(optarg);
 			break;
 		default:
-			errx(2, "usage: app [-a AGENT] [-I IDENTITY] [-l ALPN]... [-p PORT] [-t MS]");
+			errx(2, "usage: app [-a AGENT] [-b] [-I IDENTITY] [-l ALPN]... [-p PORT] [-t MS]");
 		}
 	}
 	/* Small, for those who look through the memory. */

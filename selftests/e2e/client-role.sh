@@ -229,7 +229,7 @@ channel_binding_is_that_of_the_peer() {
 	local cipher=TLS_AES_128_GCM_SHA256
 	[ "$1" = 1.3 ] || cipher=ECDHE-ECDSA-AES128-GCM-SHA256
 	start_peer secrets -b -s good.chain "$peer_port" "$1" "$cipher"
-	talk client client -a "$agent_path" -i "$peer_port"
+	talk client client -a "$agent_path" -b -i "$peer_port"
 	say client hello
 	until_true 10 grep -q end peer.out
 	expect "$(tr a-f A-F <peer.out)" "BINDING $(field binding "$(cat client.log)")"
@@ -239,12 +239,18 @@ channel_binding_is_what_openssl_exports() {
 	local exported=(-keymatexport EXPORTER-Channel-Binding -keymatexportlen 32)
 	start_peer openssl s_server -accept "127.0.0.1:$peer_port" -cert good.pem -key leaf.key \
 		-cert_chain good.chain.pem -tls1_3 "${exported[@]}"
-	connect
+	connect -b
 	expect "$(cat peer.out peer.log)" "Keying material: $(field binding "$said")"
-	start_app -I shown
+	start_app -b -I shown
 	echo | openssl s_client -connect "127.0.0.1:$app_port" -tls1_3 "${exported[@]}" >s_client.log 2>&1
 	until_true 5 grep -q result=OK "$app_log"
 	expect "$(cat s_client.log)" "Keying material: $(field binding "$(grep result=OK "$app_log")")"
+}
+
+channel_binding_is_told_to_those_who_ask() {
+	serve good leaf.key
+	connect
+	expect "$(field binding "$said")" '^-$'
 }
 
 make_pki
@@ -329,4 +335,5 @@ run_tests \
 	long_chains_are_cut \
 	'channel_binding_is_that_of_the_peer 1.3' \
 	'channel_binding_is_that_of_the_peer 1.2' \
-	channel_binding_is_what_openssl_exports
+	channel_binding_is_what_openssl_exports \
+	channel_binding_is_told_to_those_who_ask

@@ -6,6 +6,7 @@
  *	client [OPTION...] PORT
  *
  *	-a AGENT	path of its socket
+ *	-b		ask for the channel binding
  *	-n NAME		whom to connect to, as the certificate has it: localhost
  *	-I IDENTITY	to be, if the server asks
  *	-l ALPN		a protocol that is offered; may be repeated
@@ -170,10 +171,13 @@ static void read_options(int argc, char **argv)
 	static const char *alpn[ALPN_MAX + 1];
 	int option, n_alpn = 0;
 
-	while ((option = getopt(argc, argv, "a:d:I:il:n:st:u:")) != -1) {
+	while ((option = getopt(argc, argv, "a:bd:I:il:n:st:u:")) != -1) {
 		switch (option) {
 		case 'a':
 			agent_path = optarg;
+			break;
+		case 'b':
+			options.flags = KEYBLOB_CHANNEL_BINDING;
 			break;
 		case 'd':
 			prefix = optarg;

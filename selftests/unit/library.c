@@ -88,6 +88,22 @@ TEST_F(options, names_have_to_fit_and_to_be_there)
 	EXPECT_EQ(-EINVAL, kb_options_put(&self->agent, &packet, &self->given.known));
 }
 
+TEST_F(options, flags_have_to_be_known)
+{
+	union kb_packet packet;
+
+	kb_message_begin(&packet, KEYBLOB_CMD_ACCEPT, 1);
+	self->given.known.timeout_ms = 0;
+	EXPECT_EQ(0, kb_options_put(&self->agent, &packet, &self->given.known));
+	EXPECT_EQ(NLMSG_HDRLEN + GENL_HDRLEN, packet.header.nlmsg_len);
+	self->given.known.flags = KEYBLOB_CHANNEL_BINDING;
+	EXPECT_EQ(0, read_options(self, sizeof(struct keyblob_options)));
+	EXPECT_EQ(0, kb_options_put(&self->agent, &packet, &self->read));
+	EXPECT_EQ(NLMSG_HDRLEN + GENL_HDRLEN + NLA_HDRLEN, packet.header.nlmsg_len);
+	self->given.known.flags = 2;
+	EXPECT_EQ(-EINVAL, read_options(self, sizeof(struct keyblob_options)));
+}
+
 FIXTURE(reply)
 {
 	union kb_reply_packet packet;

@@ -51,6 +51,7 @@ struct handshake {
 	ssize_t identity;
 	struct peer_name peer_name;	/* of clients */
 	struct verification verification;
+	bool channel_binding;		/* is asked for */
 	char peer[PEER_SIZE];
 	SSL *ssl;
 	struct wire wire;
@@ -375,6 +376,8 @@ static bool describe(struct handshake *h)
 	SSL_get0_alpn_selected(h->ssl, &alpn, &alpn_len);
 	if (alpn_len)		/* at most 255 bytes; zeroed before */
 		memcpy(r->alpn, alpn, alpn_len);
+	if (h->channel_binding)
+		peer_info_read_binding(&r->peer, h->ssl);
 	if (peer_info_read(&r->peer, h->ssl,
 			   SSL_is_server(h->ssl) ? NULL : h->peer_name.text)) {
 		fail(h, ENOMEM, "the agent is out of memory");
@@ -669,6 +672,7 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 		.role = params->role,
 		.identity = params->identity,
 		.peer_name = params->peer,
+		.channel_binding = params->channel_binding,
 		.wire.fd = fd,
 		.result.alert_sent = NO_ALERT,
 		.result.alert_received = NO_ALERT,

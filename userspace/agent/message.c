@@ -146,6 +146,11 @@ static enum message_status decode_attribute(struct nlattr *nla, struct message *
 		message->params.alpn = nla_data(nla);
 		message->params.alpn_len = nla_len(nla);
 		return MESSAGE_OK;
+	case KEYBLOB_A_CHANNEL_BINDING:
+		if (nla_len(nla))
+			return refuse(refusal, EINVAL, "attribute CHANNEL_BINDING is not a flag");
+		message->params.channel_binding = true;
+		return MESSAGE_OK;
 	case KEYBLOB_A_PEER_NAME:
 		return decode_peer_name(nla, message, refusal);
 	case KEYBLOB_A_IDENTITY:

@@ -131,7 +131,7 @@ static int put_first(STACK_OF(OPENSSL_STRING) *names, const char *expected)
  * RFC 9266 section 2. The context is there, and empty: without one, TLS 1.2 would give
  * another value (RFC 5705 section 4).
  */
-static void read_channel_binding(struct peer_info *info, SSL *ssl)
+void peer_info_read_binding(struct peer_info *info, SSL *ssl)
 {
 	if (SSL_version(ssl) != TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1)
 		return;
@@ -145,7 +145,6 @@ int peer_info_read(struct peer_info *info, SSL *ssl, const char *expected)
 {
 	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
 
-	read_channel_binding(info, ssl);
 	if (sk_X509_num(chain) < 1 || SSL_get_verify_result(ssl) != X509_V_OK)
 		return 0;
 	info->chain = X509_chain_up_ref(chain);

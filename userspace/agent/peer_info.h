@@ -30,7 +30,13 @@ STACK_OF(OPENSSL_STRING) *peer_names(const X509 *cert);
 void peer_names_free(STACK_OF(OPENSSL_STRING) *names);
 
 /*
- * Fill in @info after a handshake. @expected: the name that the certificate was checked
+ * Of a handshake that is done: fill in @info's channel binding, if it has one (RFC 9266
+ * section 3).
+ */
+void peer_info_read_binding(struct peer_info *info, SSL *ssl);
+
+/*
+ * Fill in the rest of @info after a handshake. @expected: the name that the certificate was checked
  * for, which comes first; NULL: none. 0, or -1: out of memory. peer_info_free() in both
  * cases.
  */

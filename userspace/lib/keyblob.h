@@ -66,7 +66,7 @@ struct keyblob_options {
 	const char *const *alpn;
 	/* Milliseconds for the handshake; 0: the agent's own limit, 30 s at most. */
 	unsigned int timeout_ms;
-	unsigned int reserved;		/* zero */
+	unsigned int flags;		/* KEYBLOB_CHANNEL_BINDING, or 0 */
 	/* The identity to be, by its name in the agent's configuration; NULL:
 	 * a server's is chosen by the name that the client asks for, a client
 	 * shows the one that the agent is configured for, if any, and only if
@@ -75,9 +75,12 @@ struct keyblob_options {
 	const char *identity;
 };
 
+/* Have keyblob_info_channel_binding() tell it: that costs the agent some computing. */
+#define KEYBLOB_CHANNEL_BINDING	1
+
 #define KEYBLOB_OPTIONS_INIT                                                   \
 	{ .size = sizeof(struct keyblob_options), .alpn = NULL, .timeout_ms = 0, \
-	  .reserved = 0, .identity = NULL }
+	  .flags = 0, .identity = NULL }
 
 /*
  * Connect to the agent that listens at @path (NULL: $KEYBLOB_AGENT, else
@@ -230,7 +233,8 @@ const char *keyblob_info_peer_name(const struct keyblob_info *info, unsigned int
 
 /*
  * The channel binding "tls-exporter" (RFC 9266), which both ends of a connection have
- * in common, and no other connection. -ENOENT: TLS 1.2 without extended master secret.
+ * in common, and no other connection. -ENOENT: it was not asked for (see struct
+ * keyblob_options), or TLS 1.2 without extended master secret.
  */
 int keyblob_info_channel_binding(const struct keyblob_info *info, uint8_t binding[32]);
 

@@ -29,8 +29,8 @@ int kb_options_read(struct keyblob_agent *agent, const struct keyblob_options *f
 			return kb_fail(agent, -E2BIG, "options: made for a newer libkeyblob");
 	}
 	memcpy(options, from, from->size < sizeof(*options) ? from->size : sizeof(*options));
-	if (options->reserved)
-		return kb_fail(agent, -EINVAL, "options: the reserved field is not zero");
+	if (options->flags & ~KEYBLOB_CHANNEL_BINDING)
+		return kb_fail(agent, -EINVAL, "options: unknown flags 0x%x", options->flags);
 	return 0;
 }
 
@@ -53,6 +53,8 @@ int kb_options_put(struct keyblob_agent *agent, union kb_packet *packet,
 
 	if (timeout)
 		kb_message_put(packet, KEYBLOB_A_TIMEOUT, &timeout, sizeof(timeout));
+	if (options->flags & KEYBLOB_CHANNEL_BINDING)
+		kb_message_put(packet, KEYBLOB_A_CHANNEL_BINDING, "", 0);
 	if (options->identity)
 		err = put_string(agent, packet, KEYBLOB_A_IDENTITY, options->identity,
 				 "options: the name of the identity");

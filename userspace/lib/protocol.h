@@ -104,7 +104,8 @@ enum keyblob_attr {
 					 * from the peer's own to the trust anchor, or as much
 					 * of it as fits. Absent: the peer showed none */
 	KEYBLOB_A_CHANNEL_BINDING,	/* binary, 32 bytes: tls-exporter, RFC 9266; TLS 1.3 or
-					 * extended master secret only */
+					 * extended master secret only, and only if the request
+					 * has the same attribute, as a flag */
 	/* STATUS */
 	KEYBLOB_A_COUNTER,		/* repeated: u64 value, then the name as a string, of
 					 * the characters a to z, 0 to 9 and _ */
