@@ -186,7 +186,10 @@ SSL_CTX *context_new(const struct config *config, struct identities *identities,
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
-	identities_install(identities, ctx);
+	if (identities_install(identities, ctx)) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
 	return ctx;
 }
 

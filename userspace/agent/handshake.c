@@ -43,6 +43,7 @@ struct handshake {
 	struct event timer;
 	short waiting_for;	/* EV_READ or EV_WRITE; 0: neither */
 	struct fiber *fiber;
+	bool greeted;		/* a client's hello was read */
 	bool paused;		/* in the fiber, for the signer */
 	bool over;		/* result says how */
 	unsigned int timeout_ms;
@@ -216,12 +217,14 @@ static bool name_in_hello(SSL *ssl, char *name, size_t size)
 static int on_client_hello(SSL *ssl, int *alert, void *arg)
 {
 	struct handshake *h = SSL_get_app_data(ssl);
+	bool first = !h->greeted;
 	char name[256];
 
 	(void)arg;
+	h->greeted = true;
 	if (!identities_use_for_server(&h->env->identities, ssl, h->identity,
 				       name_in_hello(ssl, name, sizeof(name)) ? name : NULL,
-				       &h->permission, &h->verification))
+				       first, &h->permission, &h->verification))
 		return SSL_CLIENT_HELLO_SUCCESS;
 	*alert = h->env->identities.count ? SSL_AD_INTERNAL_ERROR : SSL_AD_UNRECOGNIZED_NAME;
 	return SSL_CLIENT_HELLO_ERROR;

@@ -196,10 +196,15 @@ static int staple(SSL *ssl, void *arg)
 	return SSL_TLSEXT_ERR_NOACK;
 }
 
-void identities_install(struct identities *identities, SSL_CTX *ctx)
+int identities_install(struct identities *identities, SSL_CTX *ctx)
 {
+	const struct identity *id = &identities->list[identities->fallback];
+
 	SSL_CTX_set_tlsext_status_cb(ctx, staple);
 	SSL_CTX_set_tlsext_status_arg(ctx, identities);
+	if (!id->key)		/* there is none, or its faults have been told */
+		return 0;
+	return SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) == 1 ? 0 : -1;
 }
 
 static bool is_for(const struct identity *id, const char *name)
@@ -269,30 +274,49 @@ static int set_session_context(SSL *ssl, const struct identity *id, size_t numbe
 	return ok ? 0 : -1;
 }
 
+/*
+ * Give @ssl certificate and key of identity @number, and of those after it that can stand in
+ * for it where the client asks for @server_name. @fresh: it has those of the default one.
+ */
+static int use_all(const struct identities *identities, SSL *ssl, size_t number,
+		   const char *server_name, bool fresh, const struct permission *permission)
+{
+	const struct identity *id = &identities->list[number];
+
+	fresh = fresh && number == identities->fallback;
+	if (!fresh)
+		SSL_certs_clear(ssl);
+	/* OpenSSL keeps one per kind of key: the last given, hence backwards. */
+	for (size_t i = identities->count; server_name && i-- > number + 1;) {
+		const struct identity *other = &identities->list[i];
+
+		if (!is_for(other, server_name) || !ask_the_same(id, other) ||
+		    !may_be(permission, i))
+			continue;
+		fresh = false;
+		if (use(ssl, other))
+			return -1;
+	}
+	return fresh ? 0 : use(ssl, id);
+}
+
 int identities_use_for_server(const struct identities *identities, SSL *ssl, ssize_t wanted,
-			      const char *server_name, const struct permission *permission,
+			      const char *server_name, bool first_hello,
+			      const struct permission *permission,
 			      struct verification *verification)
 {
-	ssize_t first = wanted == NO_IDENTITY ? choose(identities, server_name, permission) : wanted;
+	ssize_t number = wanted == NO_IDENTITY ? choose(identities, server_name, permission) :
+						 wanted;
 	const struct identity *id;
 	bool named;
 
-	if (first == NO_IDENTITY)
+	if (number == NO_IDENTITY)
 		return -1;
-	id = &identities->list[first];
+	id = &identities->list[number];
 	named = wanted == NO_IDENTITY && server_name && is_for(id, server_name);
-	/* A second hello may ask for another name. */
-	SSL_certs_clear(ssl);
-	/* OpenSSL keeps one per kind of key: the last given, hence backwards. */
-	for (size_t i = identities->count; named && i-- > (size_t)first + 1;) {
-		const struct identity *other = &identities->list[i];
-
-		if (is_for(other, server_name) && ask_the_same(id, other) &&
-		    may_be(permission, i) && use(ssl, other))
-			return -1;
-	}
-	if (use(ssl, id) || verify_client(ssl, id->config->client_auth, id->clients, verification) ||
-	    set_session_context(ssl, id, first, server_name))
+	if (use_all(identities, ssl, number, named ? server_name : NULL, first_hello, permission) ||
+	    verify_client(ssl, id->config->client_auth, id->clients, verification) ||
+	    set_session_context(ssl, id, number, server_name))
 		return -1;
 	if (id->config->client_auth == CLIENT_AUTH_NONE)
 		return 0;

@@ -43,16 +43,17 @@ int identities_load(struct identities *identities, const struct config *config);
 void identities_free(struct identities *identities);
 
 /*
- * Have @ctx, a server's, staple OCSP responses if the client asks for that. @identities
- * must outlive @ctx.
+ * Have @ctx, a server's, be the default identity unless told otherwise, and staple OCSP
+ * responses if the client asks for that. @identities must outlive @ctx. 0, or -1.
  */
-void identities_install(struct identities *identities, SSL_CTX *ctx);
+int identities_install(struct identities *identities, SSL_CTX *ctx);
 
 /*
  * Make @ssl, a server that has not looked at the client's hello yet, identity number
  * @wanted; with NO_IDENTITY, every identity that is for @server_name (NULL: none given) and
  * asks the same of clients, so that OpenSSL can choose the kind of key, or the default one.
- * Identities that @permission does not cover do not exist.
+ * Identities that @permission does not cover do not exist. A second hello (@first_hello is
+ * false) may ask for another name than the first one.
  *
  * Sessions are resumed as the same identity and with the same @server_name only (RFC 6066
  * section 3),
@@ -60,7 +61,8 @@ void identities_install(struct identities *identities, SSL_CTX *ctx);
  * 0, or -1: there is no identity at all, or failure.
  */
 int identities_use_for_server(const struct identities *identities, SSL *ssl, ssize_t wanted,
-			      const char *server_name, const struct permission *permission,
+			      const char *server_name, bool first_hello,
+			      const struct permission *permission,
 			      struct verification *verification);
 
 /* Give @ssl, a client, identity number @wanted to show if it is asked. 0, or -1. */
