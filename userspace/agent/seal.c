@@ -87,14 +87,16 @@ void seal_load(void)
 
 int seal_attach(int fd, struct seal_error *error)
 {
-	int err = check_socket(fd, error);
+	int errnum, err;
 
-	if (err)
-		return err;
 	if (!setsockopt(fd, SOL_TCP, TCP_ULP, KEYBLOB_ULP_NAME, sizeof(KEYBLOB_ULP_NAME) - 1))
 		return 0;
 
-	switch (errno) {
+	errnum = errno;
+	err = check_socket(fd, error);
+	if (err)
+		return err;
+	switch (errnum) {
 	case EEXIST:
 		return check_attached(fd, error);
 	case ENOENT:
@@ -103,7 +105,7 @@ int seal_attach(int fd, struct seal_error *error)
 	case ENOTCONN:
 		return refuse(error, ENOTCONN, "the socket is not, or no longer, connected");
 	default:
-		return refuse_as_told(error, errno, "the kernel module refuses the socket");
+		return refuse_as_told(error, errnum, "the kernel module refuses the socket");
 	}
 }
 

@@ -27,8 +27,8 @@ struct seal_error {
 void seal_load(void);
 
 /*
- * Check that @fd is a connected TCP socket, and make it a keyblob socket. Returns
- * 0, or a positive errno of the protocol with @error filled in.
+ * Make @fd, which has to be a connected TCP socket, a keyblob socket. Returns 0, or a
+ * positive errno of the protocol with @error filled in.
  */
 int seal_attach(int fd, struct seal_error *error);
 
