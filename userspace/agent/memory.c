@@ -152,9 +152,9 @@ void memory_free(void *ptr)
 
 SCRUBS void memory_scrub_stack(void)
 {
-	unsigned char dead[STACK_DEPTH];
+	_Alignas(16) unsigned char dead[STACK_DEPTH];
 
-	wipe(dead, sizeof(dead));
+	wipe_inline(dead, sizeof(dead));
 }
 
 /* No call: it may be the first, and the dynamic linker needs kilobytes to resolve it. */
