@@ -68,6 +68,33 @@ void kb_ktls_set_below(struct sock *sk, struct proto *below)
 }
 
 /*
+ * What kTLS made for a decoy serves the next key: to make and to free a transform costs more
+ * than to give it a key. Taken and kept by xchg().
+ */
+static struct crypto_aead *spare;
+
+static struct crypto_aead *take_spare(const struct kb_suite *suite)
+{
+	struct crypto_aead *aead = xchg(&spare, NULL);
+
+	if (aead && !strcmp(crypto_tfm_alg_name(crypto_aead_tfm(aead)), suite->aead))
+		return aead;
+	crypto_free_aead(aead);
+	return crypto_alloc_aead(suite->aead, 0, 0);
+}
+
+/* @aead, which may be NULL, has had no key but a decoy. */
+static void keep_spare(struct crypto_aead *aead)
+{
+	crypto_free_aead(xchg(&spare, aead));
+}
+
+void kb_ktls_exit(void)
+{
+	keep_spare(NULL);
+}
+
+/*
  * kb_ktls_key_init() - make a transform with the key that @keys holds
  *
  * Everything about a key that can fail is done here. Returns 0 or a negative
@@ -79,7 +106,7 @@ int kb_ktls_key_init(struct kb_ktls_key *key, const struct kb_suite *suite,
 	struct crypto_aead *aead;
 	int err;
 
-	aead = crypto_alloc_aead(suite->aead, 0, 0);
+	aead = take_spare(suite);
 	if (IS_ERR(aead))
 		return PTR_ERR(aead) == -ENOENT ? -EOPNOTSUPP : PTR_ERR(aead);
 	err = crypto_aead_setkey(aead, keys->key, suite->key_size);
@@ -289,10 +316,13 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		if (!is_sw(ctx, direction) ||
 		    ctx->prot_info.version != key->tls_version ||
 		    ctx->prot_info.cipher_type != key->suite->cipher ||
-		    may_install(sk, direction, position))
+		    may_install(sk, direction, position)) {
 			spoiled = true;
-		else
+		} else {
 			commit(ctx, direction, key);
+			keep_spare(key->aead);
+			key->aead = NULL;
+		}
 	}
 	if (both)
 		put_back(ctx, other, nonce);

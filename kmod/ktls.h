@@ -28,6 +28,7 @@ void kb_ktls_set_below(struct sock *sk, struct proto *below);
 int kb_ktls_key_init(struct kb_ktls_key *key, const struct kb_suite *suite,
 		     u16 tls_version, const struct kb_keys *keys, u64 rec_seq);
 void kb_ktls_key_free(struct kb_ktls_key *key);
+void kb_ktls_exit(void);
 
 u64 kb_ktls_position(const struct sock *sk, u16 direction);
 bool kb_ktls_offloads(struct sock *sk);

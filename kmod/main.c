@@ -10,6 +10,7 @@
 
 #include "blob.h"
 #include "hmac.h"
+#include "ktls.h"
 #include "main.h"
 #include "ulp.h"
 
@@ -96,6 +97,7 @@ err_blob:
 static void __exit keyblob_exit(void)
 {
 	kb_ulp_exit();
+	kb_ktls_exit();
 	kb_blob_exit();
 }
 
