@@ -558,7 +558,6 @@ static void step(struct handshake *h)
 	switch (state) {
 	case FIBER_PAUSED:
 		h->paused = true;
-		wait_for(h, 0);
 		break;
 	case FIBER_FAILED:
 		fail(h, ENOMEM, "the agent is out of memory");
@@ -573,9 +572,14 @@ static void step(struct handshake *h)
 
 static void on_io(evutil_socket_t fd, short what, void *arg)
 {
+	struct handshake *h = arg;
+
 	(void)fd;
 	(void)what;
-	step(arg);
+	if (!h->paused)
+		step(h);
+	else	/* the peer has to wait, too */
+		wait_for(h, 0);
 }
 
 static void on_signer(void *arg)
