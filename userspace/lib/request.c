@@ -426,13 +426,12 @@ static int wait_for(struct keyblob_agent *agent, struct kb_request *request)
 	struct kb_request **link;
 
 	while (!request->done) {
-		if (handle_next(agent))
-			continue;
 		if (kb_wait(agent, POLLIN, request->deadline)) {
 			free_request(withdraw(agent, find(agent, request->seq)));
 			return kb_fail(agent, -ETIMEDOUT, "keyblob agent at %s does not answer",
 				       agent->address.sun_path);
 		}
+		handle_next(agent);
 	}
 	for (link = &agent->done_head; *link != request; link = &(*link)->next)
 		;
