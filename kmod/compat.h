@@ -20,41 +20,68 @@
 #include <asm/unaligned.h>
 #endif
 
-/* recvmsg() of a proto once returned the peer's address length as well. */
-int kb_stream_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#include <net/rps.h>		/* sock_rps_record_flow() */
+#endif
 
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
-static inline int kb_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
-{
-	return kb_stream_recvmsg(sk, msg, len, flags);
-}
+/* connect() of a socket came to take an address of a type of its own. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+#define kb_sockaddr	sockaddr_unsized
+#else
+#define kb_sockaddr	sockaddr
+#endif
 
-static inline int kb_base_recvmsg(const struct proto *base, struct sock *sk,
-				  struct msghdr *msg, size_t len, int flags)
+/* A reference to the file of @sock, which is not released; NULL: it is being closed. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+static inline struct file *kb_get_file(struct socket *sock)
 {
-	return base->recvmsg(sk, msg, len, flags);
+	return get_file_active(&sock->file);
 }
 #else
-static inline int kb_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
-			     int *addr_len)
+static inline struct file *kb_get_file(struct socket *sock)
 {
-	return kb_stream_recvmsg(sk, msg, len, flags);
-}
-
-static inline int kb_base_recvmsg(const struct proto *base, struct sock *sk,
-				  struct msghdr *msg, size_t len, int flags)
-{
-	int addr_len = 0;
-
-	return base->recvmsg(sk, msg, len, flags, &addr_len);
+	return get_file_rcu(sock->file) ? sock->file : NULL;
 }
 #endif
 
+/* accept() of a socket came to take its arguments in a structure. */
+int kb_template_accepted(struct socket *sock, struct socket *newsock);
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+static inline int kb_template_accept(struct socket *sock, struct socket *newsock,
+				     struct proto_accept_arg *arg)
+{
+	return kb_ulp_base_ops(sock->sk)->accept(sock, newsock, arg) ?:
+	       kb_template_accepted(sock, newsock);
+}
+#else
+static inline int kb_template_accept(struct socket *sock, struct socket *newsock, int flags,
+				     bool kern)
+{
+	return kb_ulp_base_ops(sock->sk)->accept(sock, newsock, flags, kern) ?:
+	       kb_template_accepted(sock, newsock);
+}
+#endif
+
+/* recvmsg() of a proto once returned the peer's address length as well. */
+static inline int kb_base_recvmsg(const struct proto *base, struct sock *sk,
+				  struct msghdr *msg, size_t len, int flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return base->recvmsg(sk, msg, len, flags);
+#else
+	int addr_len = 0;
+
+	return base->recvmsg(sk, msg, len, flags, &addr_len);
+#endif
+}
+
 /* sendfile() and splice() came by sendpage() before they came by sendmsg(). */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-static inline int kb_sendpage(struct sock *sk, struct page *page, int offset, size_t size,
-			      int flags)
+static inline ssize_t kb_sendpage(struct socket *sock, struct page *page, int offset,
+				  size_t size, int flags)
 {
+	struct sock *sk = sock->sk;
 	struct kb_send send;
 	int ret;
 
@@ -66,14 +93,25 @@ static inline int kb_sendpage(struct sock *sk, struct page *page, int offset, si
 	return ret;
 }
 
-static inline void kb_override_sendpage(struct proto *prot)
-{
-	prot->sendpage = kb_sendpage;
-}
+/* In a struct proto_ops. Dropped: what would come by it comes by sendmsg(). */
+#define kb_override_sendpage(ops)	((ops)->sendpage = kb_sendpage)
+#define kb_drop_sendpage(ops)		((ops)->sendpage = sock_no_sendpage)
+#define kb_override_splice_eof(ops)	do { } while (0)
 #else
-static inline void kb_override_sendpage(struct proto *prot)
+static inline void kb_splice_eof(struct socket *sock)
 {
+	const struct proto_ops *base = kb_ulp_base_ops(sock->sk);
+	struct kb_send send;
+
+	if (!base->splice_eof || !kb_stream_splice_eof_begin(sock->sk, &send))
+		return;
+	base->splice_eof(sock);
+	kb_stream_send_end(sock->sk, &send);
 }
+
+#define kb_override_sendpage(ops)	do { } while (0)
+#define kb_drop_sendpage(ops)		do { } while (0)
+#define kb_override_splice_eof(ops)	((ops)->splice_eof = kb_splice_eof)
 #endif
 
 /* kTLS that knows of KeyUpdates itself holds the reader back until it is told. */

@@ -10,13 +10,15 @@
  *
  * Locks, in this order: kb_sock.import, kTLS's tx_lock (keeps out senders), kTLS's
  * reader mark (keeps out readers), the socket lock. kTLS's setsockopt takes and
- * drops the socket lock; until it is ours again, calls of other threads reach kTLS
- * directly, and some may act only later. Hence a direction that has its key is locked
- * against kTLS's own options (lock_direction()), and where that cannot be, for the
- * time that kTLS compares the two directions, its IV is moved out of the way.
+ * drops the socket lock; until it is ours again, options that other threads set or get
+ * reach kTLS directly, and some may act only later. Hence a direction that has its key is
+ * locked against kTLS's own options (lock_direction()), and where that cannot be, for the
+ * time that kTLS compares the two directions, its IV is moved out of the way. Data goes
+ * by ops that kTLS does not get to change (struct stand_in).
  */
 #include <crypto/aead.h>
 #include <linux/netdevice.h>
+#include <linux/slab.h>
 #include <net/dst.h>
 #include <net/tcp.h>
 #include <net/tls.h>
@@ -27,22 +29,97 @@
 #include "ulp.h"
 
 /*
+ * kTLS sets a direction up without the lock that it takes itself, and gives the socket
+ * protos of its own, by which for a moment other threads would get past us: to a stream
+ * that is plain, or decrypted with a decoy. What they call goes by the ops of struct socket.
+ * So kTLS changes those of a stand-in; what else may be looked for in sk_socket meanwhile,
+ * flags, file, the inode's number and owner, it has. setsockopt() and getsockopt() remember
+ * sk_socket while they wait for the lock: a stand-in stays as long as the kb_sock.
+ */
+struct kb_stand_in {
+	struct rcu_head rcu;
+	struct socket *sock;		/* for whom */
+	struct socket_alloc alloc;	/* of the inode, as much as is looked at */
+};
+
+#define STAND_IN_SIZE (offsetof(struct kb_stand_in, alloc.vfs_inode) +			\
+		       max(offsetofend(struct inode, i_ino), offsetofend(struct inode, i_uid)))
+
+/* Under kb_sock.import, of a socket that others may use. */
+static struct kb_stand_in *get_stand_in(struct kb_sock *kb)
+{
+	if (!kb->stand_in)
+		kb->stand_in = kzalloc(STAND_IN_SIZE, GFP_KERNEL_ACCOUNT);
+	return kb->stand_in;
+}
+
+/* kb_ktls_drop() - the socket is dead; may be in softirq */
+void kb_ktls_drop(struct kb_sock *kb)
+{
+	if (kb->stand_in)
+		kfree_rcu(kb->stand_in, rcu);
+}
+
+/* Under the socket lock. */
+static void stand_in(struct sock *sk, struct kb_stand_in *s)
+{
+	struct socket *own = &s->alloc.socket;
+	struct socket *sock = sk->sk_socket;
+
+	own->state = sock->state;
+	own->type = sock->type;
+	own->flags = sock->flags;
+	own->file = sock->file;
+	own->sk = sk;
+	/* kTLS makes its own out of what it finds, for all sockets: never of ours. */
+	own->ops = kb_ulp_base_ops(sk);
+	s->alloc.vfs_inode.i_ino = SOCK_INODE(sock)->i_ino;
+	s->alloc.vfs_inode.i_uid = SOCK_INODE(sock)->i_uid;
+	s->sock = sock;
+	write_lock_bh(&sk->sk_callback_lock);
+	sk_set_socket(sk, own);
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* The ops that kTLS meant for the socket. Under the socket lock. */
+static const struct proto_ops *stand_out(struct sock *sk, struct kb_stand_in *s)
+{
+	write_lock_bh(&sk->sk_callback_lock);
+	sk_set_socket(sk, s->sock);
+	write_unlock_bh(&sk->sk_callback_lock);
+	/* Who waits for room may have said so to the stand-in, or is about to. */
+	set_bit(SOCK_NOSPACE, &s->sock->flags);
+	/* Pairs with tcp_poll(): the mark goes before the look at the room. */
+	smp_mb__after_atomic();
+	sk->sk_write_space(sk);
+	return s->alloc.socket.ops;
+}
+
+/*
  * kb_ktls_attach() - install kTLS on @sk, which has no ULP and a plain TCP prot
  *
- * Called without the socket lock, which TCP takes. *@ops is kTLS's, with a reference
- * to its module that tcp_cleanup_ulp() would drop. -EOPNOTSUPP: kTLS is not loaded.
+ * Under the socket lock, which is dropped meanwhile. icsk_ulp_ops is kTLS's then, with a
+ * reference to its module that tcp_cleanup_ulp() would drop; *@ops are kTLS's ops. Where ours
+ * are in place, they stay there. -EOPNOTSUPP: kTLS is not loaded.
  */
-int kb_ktls_attach(struct sock *sk, const struct tcp_ulp_ops **ops)
+int kb_ktls_attach(struct sock *sk, const struct proto_ops **ops)
 {
+	struct kb_stand_in *s = NULL;
 	char name[] = "tls";
 	int err;
 
+	if (kb_ulp_base_ops(sk)) {
+		s = get_stand_in(kb_sock(sk));
+		if (!s)
+			return -ENOMEM;
+		stand_in(sk, s);
+	}
+	release_sock(sk);
 	err = READ_ONCE(sk->sk_prot)->setsockopt(sk, SOL_TCP, TCP_ULP,
 						 KERNEL_SOCKPTR(name), strlen(name));
-	if (err)
-		return err == -ENOENT ? -EOPNOTSUPP : err;
-	*ops = inet_csk(sk)->icsk_ulp_ops;
-	return 0;
+	lock_sock(sk);
+	*ops = s ? stand_out(sk, s) : READ_ONCE(sk->sk_socket->ops);
+	return err == -ENOENT ? -EOPNOTSUPP : err;
 }
 
 /* kb_ktls_in_use() - does kTLS carry a direction of @sk, or stand back altogether? */
@@ -234,6 +311,24 @@ static void lock_direction(struct tls_context *ctx, u16 direction)
 	crypto_info(ctx, direction)->cipher_type = U16_MAX;
 }
 
+/*
+ * kb_ktls_lock() - both directions, from the attach on: options that other threads had
+ * on their way when kTLS's proto was in place come too late. Under the socket lock.
+ */
+void kb_ktls_lock(struct sock *sk)
+{
+	struct tls_context *ctx = tls_get_ctx(sk);
+
+	lock_direction(ctx, KEYBLOB_DIR_TX);
+	lock_direction(ctx, KEYBLOB_DIR_RX);
+}
+
+/* For kTLS to set up. Under the socket lock. */
+static void unlock_direction(struct tls_context *ctx, u16 direction)
+{
+	crypto_info(ctx, direction)->cipher_type = 0;
+}
+
 /* A direction that has its key, while kTLS sets up the other. Under the socket lock. */
 static void put_aside(struct tls_context *ctx, u16 direction, u8 *nonce)
 {
@@ -279,11 +374,16 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	const u16 other = direction == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX : KEYBLOB_DIR_TX;
 	const struct proto *ktls = kb_ulp_base(sk);
 	struct tls_context *ctx = tls_get_ctx(sk);
+	struct kb_stand_in *s = get_stand_in(kb_sock(sk));
+	const struct proto *before = READ_ONCE(sk->sk_prot);
 	struct tls_sw_context_rx *rx = NULL;
 	bool both = false, spoiled = false;
+	const struct proto_ops *ops;
 	u8 nonce[KB_NONCE_SIZE];
 	int err;
 
+	if (!s)
+		return -ENOMEM;
 	err = mutex_lock_interruptible(&ctx->tx_lock);
 	if (err)
 		return err;
@@ -301,6 +401,12 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		if (both)
 			put_aside(ctx, other, nonce);
 	}
+	if (!err) {
+		unlock_direction(ctx, direction);
+		if (!both)
+			unlock_direction(ctx, other);
+		stand_in(sk, s);
+	}
 	release_sock(sk);
 	if (err)
 		goto out_tx;
@@ -309,21 +415,26 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 			       decoy, key->suite->info_size);
 
 	lock_sock(sk);
-	if (!err) {
-		/* A device that has the key is left alone. */
-		if (is_sw(ctx, direction))
-			kb_ulp_raise(sk);
-		if (!is_sw(ctx, direction) ||
-		    ctx->prot_info.version != key->tls_version ||
-		    ctx->prot_info.cipher_type != key->suite->cipher ||
-		    may_install(sk, direction, position)) {
-			spoiled = true;
-		} else {
-			commit(ctx, direction, key);
-			keep_spare(key->aead);
-			key->aead = NULL;
-		}
+	ops = stand_out(sk, s);
+	/* Another thread's option may have been faster than ours, or have set up the
+	 * other direction. A device that has the key is left alone.
+	 */
+	if (!err || READ_ONCE(sk->sk_prot) != before)
+		kb_ulp_raise(sk, ops);
+	if ((err && is_sw(ctx, direction)) || is_sw(ctx, other) != both ||
+	    (!err && (!is_sw(ctx, direction) ||
+		      ctx->prot_info.version != key->tls_version ||
+		      ctx->prot_info.cipher_type != key->suite->cipher ||
+		      may_install(sk, direction, position)))) {
+		spoiled = true;
+	} else if (!err) {
+		commit(ctx, direction, key);
+		keep_spare(key->aead);
+		key->aead = NULL;
 	}
+	lock_direction(ctx, direction);
+	if (!both)
+		lock_direction(ctx, other);
 	if (both)
 		put_back(ctx, other, nonce);
 	if (rx)

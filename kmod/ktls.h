@@ -9,7 +9,8 @@
 #include "suite.h"
 
 struct crypto_aead;
-struct tcp_ulp_ops;
+struct kb_sock;
+struct proto_ops;
 
 /* A key that is ready to be put in; made where failure is still possible. */
 struct kb_ktls_key {
@@ -20,7 +21,9 @@ struct kb_ktls_key {
 	u64 rec_seq;
 };
 
-int kb_ktls_attach(struct sock *sk, const struct tcp_ulp_ops **ops);
+int kb_ktls_attach(struct sock *sk, const struct proto_ops **ops);
+void kb_ktls_lock(struct sock *sk);
+void kb_ktls_drop(struct kb_sock *kb);
 bool kb_ktls_in_use(const struct sock *sk);
 struct proto *kb_ktls_below(const struct sock *sk);
 void kb_ktls_set_below(struct sock *sk, struct proto *below);

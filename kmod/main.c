@@ -6,9 +6,15 @@
 #include <linux/kmod.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
+#include <net/genetlink.h>
 #include <net/tcp.h>
 
+#include <linux/keyblob_netlink.h>
+
+#include "agent.h"
 #include "blob.h"
+#include "genl.h"
+#include "handshake.h"
 #include "hmac.h"
 #include "ktls.h"
 #include "main.h"
@@ -38,6 +44,11 @@ static uint keyupdates_per_second = 1000;
 module_param(keyupdates_per_second, uint, 0644);
 MODULE_PARM_DESC(keyupdates_per_second, "KeyUpdates that a peer may send in a second");
 
+static uint handshakes_max = 4096;
+module_param(handshakes_max, uint, 0644);
+MODULE_PARM_DESC(handshakes_max,
+		 "handshakes that may wait for an agent in a network namespace; of one user but root, half of it");
+
 static atomic_t keyupdates_refused = ATOMIC_INIT(0);
 
 static int get_atomic(char *buffer, const struct kernel_param *kp)
@@ -66,6 +77,11 @@ u32 kb_updates_per_second(void)
 	return READ_ONCE(keyupdates_per_second);
 }
 
+u32 kb_handshakes_max(void)
+{
+	return READ_ONCE(handshakes_max);
+}
+
 void kb_count_updates_refused(void)
 {
 	atomic_inc(&keyupdates_refused);
@@ -84,19 +100,38 @@ static int __init keyblob_init(void)
 	err = kb_blob_init();
 	if (err)
 		return err;
-	err = kb_ulp_init();
+	err = kb_agent_init();
 	if (err)
 		goto err_blob;
+	err = kb_handshake_init();
+	if (err)
+		goto err_agent;
+	err = kb_genl_init();
+	if (err)
+		goto err_handshake;
+	err = kb_ulp_init();
+	if (err)
+		goto err_genl;
 	return 0;
 
+err_genl:
+	kb_genl_exit();
+err_handshake:
+	kb_handshake_exit();
+err_agent:
+	kb_agent_exit();
 err_blob:
 	kb_blob_exit();
 	return err;
 }
 
+/* What kb_handshake_exit() waits for may still go to agents' queues. */
 static void __exit keyblob_exit(void)
 {
 	kb_ulp_exit();
+	kb_genl_exit();
+	kb_handshake_exit();
+	kb_agent_exit();
 	kb_ktls_exit();
 	kb_blob_exit();
 }
@@ -109,3 +144,4 @@ MODULE_LICENSE("GPL");
 MODULE_VERSION("0.1");
 MODULE_SOFTDEP("pre: tls");
 MODULE_ALIAS_TCP_ULP(KEYBLOB_ULP_NAME);
+MODULE_ALIAS_GENL_FAMILY(KEYBLOB_FAMILY_NAME);

@@ -11,6 +11,7 @@ u32 kb_lifetime_ms(void);
 u64 kb_records_max(void);
 u32 kb_updates_in_row(void);
 u32 kb_updates_per_second(void);
+u32 kb_handshakes_max(void);
 void kb_count_updates_refused(void);
 
 #endif

@@ -5,17 +5,23 @@
  *
  * TCP calls these handlers without the socket lock.
  */
+#include <linux/slab.h>
 #include <linux/sock_diag.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <net/tls.h>
 
+#include <linux/keyblob_netlink.h>
+
 #include "blob.h"
+#include "genl.h"
+#include "handshake.h"
 #include "ktls.h"
 #include "main.h"
 #include "schedule.h"
 #include "sockopt.h"
 #include "stream.h"
+#include "template.h"
 #include "ulp.h"
 
 static u64 cookie(struct sock *sk)
@@ -29,6 +35,19 @@ static u64 cookie(struct sock *sk)
 static struct kb_dir *kb_dir(struct kb_sock *kb, u16 direction)
 {
 	return direction == KEYBLOB_DIR_TX ? &kb->tx : &kb->rx;
+}
+
+/* Tells who watches how a call ended; returns @err. */
+static int audit(struct sock *sk, u16 type, u16 direction, int err)
+{
+	const struct kb_audit event = {
+		.type = err ? KEYBLOB_EVENT_REFUSED : type,
+		.direction = direction,
+		.error = -err,
+	};
+
+	kb_genl_event(sk, &event);
+	return err;
 }
 
 /* KEYBLOB_EXPORT: seals the key material in @optval and writes the blob over it. */
@@ -56,8 +75,10 @@ static int export(struct sock *sk, char __user *optval, int __user *optlen)
 	}
 
 	lock_sock(sk);
-	if (sk->sk_state == TCP_CLOSE)
+	if (sk->sk_state == TCP_CLOSE || kb_sock(sk)->handshake == KEYBLOB_HANDSHAKE_FAILED)
 		err = -ENOTCONN;
+	else if (kb_handshake_bars(kb_sock(sk)))
+		err = -EBUSY;
 	else if (kb_dir(kb_sock(sk), key.direction)->ready)
 		err = -EALREADY;
 	else if (kb_ktls_offloads(sk))
@@ -74,6 +95,7 @@ static int export(struct sock *sk, char __user *optval, int __user *optlen)
 	if (copy_to_user(optval, blob, sizeof(blob)) || put_user(sizeof(blob), optlen))
 		err = -EFAULT;
 out:
+	audit(sk, KEYBLOB_EVENT_EXPORTED, key.direction, err);
 	memzero_explicit(&key, sizeof(key));
 	memzero_explicit(&sealed, sizeof(sealed));
 	return err;
@@ -106,6 +128,14 @@ static int check_binding(struct sock *sk, const struct kb_sealed *sealed)
 
 	if (sealed->cookie != cookie(sk))
 		return -ESTALE;
+	if (kb->handshake == KEYBLOB_HANDSHAKE_FAILED)
+		return -ENOTCONN;
+	if (kb_handshake_bars(kb))
+		return -EBUSY;
+	/* Until kTLS sends, who meets its proto for a moment would send plain. */
+	if (kb->handshake == KEYBLOB_HANDSHAKE_UNDER_WAY &&
+	    sealed->direction == KEYBLOB_DIR_RX && !kb->tx.ready)
+		return -EINVAL;
 	if (kb_dir(kb_sock(sk), sealed->direction)->ready)
 		return -EALREADY;
 	if (ktime_get_boottime_ns() >= sealed->expires)
@@ -188,43 +218,81 @@ out_wipe:
 	return err;
 }
 
-/* KEYBLOB_INFO */
-static int info(struct sock *sk, char __user *optval, int __user *optlen)
+/* Under the socket lock. */
+static void fill_status(struct sock *sk, struct keyblob_status *status)
 {
 	const struct kb_sock *kb = kb_sock(sk);
 	const struct kb_suite *suite = READ_ONCE(kb->suite);
-	struct keyblob_status status = { .size = sizeof(status) };
-	int len;
+
+	if (suite) {
+		status->tls_version = kb->tls_version;
+		status->cipher = suite->cipher;
+	}
+	status->cookie = cookie(sk);
+	status->tx_ready = kb->tx.ready;
+	status->rx_ready = kb->rx.ready;
+	status->role = kb->role;
+	status->tx_end = kb->tx.end;
+	status->rx_end = kb->rx.end;
+	status->tx_alert = kb->tx.alert;
+	status->rx_alert = kb->rx.alert;
+	status->rx_tickets = kb->tickets;
+	status->tx_generation = kb->tx.generation;
+	status->rx_generation = kb->rx.generation;
+	if (kb->tls) {
+		status->tx_rec_seq = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX);
+		status->rx_rec_seq = kb_ktls_rec_seq(sk, KEYBLOB_DIR_RX);
+	}
+	kb_handshake_status(kb, status);
+}
+
+/* KEYBLOB_INFO */
+static int info(struct sock *sk, char __user *optval, int __user *optlen)
+{
+	struct keyblob_status *status;
+	int len, err = 0;
 
 	if (get_user(len, optlen))
 		return -EFAULT;
 	if (len < 0)
 		return -EINVAL;
-	len = min_t(unsigned int, len, sizeof(status));
-
+	status = kzalloc(sizeof(*status), GFP_KERNEL);
+	if (!status)
+		return -ENOMEM;
+	len = min_t(unsigned int, len, sizeof(*status));
+	status->size = sizeof(*status);
 	lock_sock(sk);
-	if (suite) {
-		status.tls_version = kb->tls_version;
-		status.cipher = suite->cipher;
-	}
-	status.cookie = cookie(sk);
-	status.tx_ready = kb->tx.ready;
-	status.rx_ready = kb->rx.ready;
-	status.role = kb->role;
-	status.tx_end = kb->tx.end;
-	status.rx_end = kb->rx.end;
-	status.tx_alert = kb->tx.alert;
-	status.rx_alert = kb->rx.alert;
-	status.rx_tickets = kb->tickets;
-	status.tx_generation = kb->tx.generation;
-	status.rx_generation = kb->rx.generation;
-	status.tx_rec_seq = kb_ktls_rec_seq(sk, KEYBLOB_DIR_TX);
-	status.rx_rec_seq = kb_ktls_rec_seq(sk, KEYBLOB_DIR_RX);
+	fill_status(sk, status);
 	release_sock(sk);
+	if (copy_to_user(optval, status, len) || put_user(len, optlen))
+		err = -EFAULT;
+	kfree(status);
+	return err;
+}
 
-	if (copy_to_user(optval, &status, len) || put_user(len, optlen))
-		return -EFAULT;
-	return 0;
+/* KEYBLOB_HANDSHAKE */
+static int handshake(struct sock *sk, sockptr_t optval, unsigned int optlen)
+{
+	struct keyblob_handshake *what = kmalloc(sizeof(*what), GFP_KERNEL);
+	int err;
+
+	if (!what)
+		return -ENOMEM;
+	err = kb_handshake_read(what, optval, optlen);
+	if (!err && !READ_ONCE(kb_sock(sk)->tls)) {
+		err = kb_template_set(sk, what);
+		if (err != -EISCONN)
+			goto out;
+		err = kb_template_promote(sk);
+	}
+	if (!err) {
+		err = kb_handshake_set(sk, what);
+		goto out;
+	}
+	audit(sk, KEYBLOB_EVENT_REFUSED, 0, err);
+out:
+	kfree(what);
+	return err;
 }
 
 /* The int of an option that is 0 or 1. */
@@ -248,6 +316,14 @@ static bool is_key_access(int level, int optname)
 	return level == SOL_TLS && (optname == TLS_TX || optname == TLS_RX);
 }
 
+/* One that was prepared before it was connected may be due. */
+static bool is_attached(struct sock *sk)
+{
+	if (likely(READ_ONCE(kb_sock(sk)->tls)))
+		return true;
+	return sk->sk_state == TCP_ESTABLISHED && !kb_template_promote(sk);
+}
+
 int kb_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
 		  unsigned int optlen)
 {
@@ -258,12 +334,18 @@ int kb_setsockopt(struct sock *sk, int level, int optname, sockptr_t optval,
 		return -EACCES;
 	if (level != SOL_KEYBLOB)
 		return kb_ulp_base(sk)->setsockopt(sk, level, optname, optval, optlen);
+	if (optname == KEYBLOB_HANDSHAKE)
+		return handshake(sk, optval, optlen);
+	if (!is_attached(sk))
+		return -ENOTCONN;
 
 	switch (optname) {
 	case KEYBLOB_TX:
-		return import(sk, KEYBLOB_DIR_TX, optval, optlen);
+		return audit(sk, KEYBLOB_EVENT_IMPORTED, KEYBLOB_DIR_TX,
+			     import(sk, KEYBLOB_DIR_TX, optval, optlen));
 	case KEYBLOB_RX:
-		return import(sk, KEYBLOB_DIR_RX, optval, optlen);
+		return audit(sk, KEYBLOB_EVENT_IMPORTED, KEYBLOB_DIR_RX,
+			     import(sk, KEYBLOB_DIR_RX, optval, optlen));
 	case KEYBLOB_REKEY:
 		err = get_flag(optval, optlen, &flag);
 		return err ?: kb_stream_rekey(sk, flag);
@@ -282,14 +364,19 @@ int kb_getsockopt(struct sock *sk, int level, int optname, char __user *optval,
 {
 	if (is_key_access(level, optname))
 		return -EACCES;
+	if (kb_is_past_us(level, optname))
+		return -EOPNOTSUPP;
 	if (level != SOL_KEYBLOB)
 		return kb_ulp_base(sk)->getsockopt(sk, level, optname, optval, optlen);
+
+	if (optname == KEYBLOB_INFO)
+		return info(sk, optval, optlen);
+	if (!is_attached(sk))
+		return -ENOTCONN;
 
 	switch (optname) {
 	case KEYBLOB_EXPORT:
 		return export(sk, optval, optlen);
-	case KEYBLOB_INFO:
-		return info(sk, optval, optlen);
 	default:
 		return -ENOPROTOOPT;
 	}

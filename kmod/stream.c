@@ -19,7 +19,11 @@
 #include <net/tcp.h>
 #include <net/tls.h>
 
+#include <linux/keyblob_netlink.h>
+
 #include "compat.h"
+#include "genl.h"
+#include "handshake.h"
 #include "ktls.h"
 #include "main.h"
 #include "record.h"
@@ -134,10 +138,16 @@ static int next_key(const struct kb_sock *kb, const struct kb_dir *dir, u8 *secr
 static void turn(struct sock *sk, u16 direction, struct kb_dir *dir, u8 *secret,
 		 struct kb_ktls_key *key)
 {
+	const struct kb_audit rekeyed = {
+		.type = KEYBLOB_EVENT_REKEYED,
+		.direction = direction,
+	};
+
 	kb_ktls_rekey(sk, direction, key);
 	memcpy(dir->secret, secret, sizeof(dir->secret));
 	dir->generation++;
 	memzero_explicit(secret, KEYBLOB_SECRET_MAX);
+	kb_genl_event(sk, &rekeyed);
 }
 
 static void answer_update(struct sock *sk);
@@ -319,7 +329,13 @@ int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send)
 			return err;
 		if (unlikely(!kb->tx.ready)) {
 			send->max = SIZE_MAX;	/* plain TCP, for the handshake */
-			return 0;
+			if (likely(!kb_handshake_bars(kb)))
+				return 0;
+			kb_stream_send_end(sk, send);
+			err = kb_handshake_pass(sk, flags, sock_sndtimeo(sk, false), -EPIPE);
+			if (err)
+				return err;
+			continue;
 		}
 		err = -EPIPE;
 		if (unlikely(!may_send(sk, kb)))
@@ -355,18 +371,46 @@ void kb_stream_send_end(struct sock *sk, const struct kb_send *send)
 }
 
 /*
- * kb_stream_hold() - keep senders out, for the import of the key to send with
+ * kb_stream_hold() - keep senders out, while they begin to do otherwise
  *
- * Returns 0, and kb_stream_release() is due, or -EBUSY: somebody is sending.
+ * Returns 0, and kb_stream_release() is due, or -EBUSY: somebody is sending. Where nobody
+ * can for long, because of a handshake that is due, waits instead.
  */
 int kb_stream_hold(struct sock *sk)
 {
-	return down_write_trylock(&kb_sock(sk)->sending) ? 0 : -EBUSY;
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (down_write_trylock(&kb->sending))
+		return 0;
+	if (READ_ONCE(kb->handshake) != KEYBLOB_HANDSHAKE_SET)
+		return -EBUSY;
+	down_write(&kb->sending);
+	return 0;
 }
 
 void kb_stream_release(struct sock *sk)
 {
 	unseize(sk);
+}
+
+/*
+ * kb_stream_splice_eof_begin() - sendfile() has met the end of its file: may the record
+ * that is open go out?
+ *
+ * Then the caller is a sender, who leaves by kb_stream_send_end(). The record was counted
+ * when it was begun; if it cannot go now, it goes with the next data.
+ */
+bool kb_stream_splice_eof_begin(struct sock *sk, struct kb_send *send)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	send->alone = kb_is_nonblock(sk);
+	if (send->alone ? seize(kb, MSG_DONTWAIT) : share(kb, 0))
+		return false;
+	if (kb->tx.ready && may_send(sk, kb))
+		return true;
+	kb_stream_send_end(sk, send);
+	return false;
 }
 
 /* Control records are the module's to send. */
@@ -385,12 +429,14 @@ static int check_cmsg(struct msghdr *msg)
 	return 0;
 }
 
-int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
+int kb_stream_sendmsg(struct socket *sock, struct msghdr *msg, size_t size)
 {
+	struct sock *sk = sock->sk;
 	struct kb_send send;
 	int done = 0, ret;
 	size_t rest;
 
+	sock_rps_record_flow(sk);
 	if (unlikely(msg->msg_controllen && kb_sock(sk)->tx.ready)) {
 		ret = check_cmsg(msg);
 		if (ret)
@@ -430,8 +476,7 @@ int kb_stream_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
  */
 int kb_stream_rekey(struct sock *sk, bool request)
 {
-	const struct file *file = sk->sk_socket->file;
-	const int flags = file && file->f_flags & O_NONBLOCK ? MSG_DONTWAIT : 0;
+	const int flags = kb_is_nonblock(sk) ? MSG_DONTWAIT : 0;
 	struct kb_sock *kb = kb_sock(sk);
 	int err;
 
@@ -488,19 +533,24 @@ static void send_last_alert(struct sock *sk, u8 level, u8 description)
 /* ---- receiving ---- */
 
 /* Nothing more will be read: everybody who waits for it has to know. */
-static void end_rx(struct sock *sk, u8 end, u8 alert, int result)
+static void end_rx_locked(struct sock *sk, u8 end, u8 alert, int result)
 {
 	struct kb_sock *kb = kb_sock(sk);
 
+	if (kb->rx.end)
+		return;
+	kb->rx.alert = alert;
+	kb->rx_result = result;
+	/* Pairs with ended(): the result goes first. */
+	smp_store_release(&kb->rx.end, end);
+	sk->sk_shutdown |= RCV_SHUTDOWN;
+	sk->sk_state_change(sk);
+}
+
+static void end_rx(struct sock *sk, u8 end, u8 alert, int result)
+{
 	lock_sock(sk);
-	if (!kb->rx.end) {
-		kb->rx.alert = alert;
-		kb->rx_result = result;
-		/* Pairs with ended(): the result goes first. */
-		smp_store_release(&kb->rx.end, end);
-		sk->sk_shutdown |= RCV_SHUTDOWN;
-		sk->sk_state_change(sk);
-	}
+	end_rx_locked(sk, end, alert, result);
 	release_sock(sk);
 }
 
@@ -741,13 +791,15 @@ static int before_data(struct sock *sk, int flags)
  * that one of them cuts short goes on behind it: short must mean that no more is
  * there (epoll(7), edge-triggered).
  */
-int kb_stream_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+int kb_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
+	struct sock *sk = sock->sk;
 	const struct proto *base = kb_ulp_base(sk);
 	const size_t control_len = msg->msg_controllen;
 	const struct kb_sock *kb = kb_sock(sk);
 	int copied = 0, ret;
 
+	sock_rps_record_flow(sk);
 	if (unlikely(!len || flags & MSG_ERRQUEUE))
 		return kb_base_recvmsg(base, sk, msg, len, flags);
 
@@ -791,7 +843,7 @@ ssize_t kb_stream_splice_read(struct socket *sock, loff_t *ppos,
 	const struct kb_sock *kb = kb_sock(sk);
 	ssize_t ret;
 
-	if (sock->file && sock->file->f_flags & O_NONBLOCK)
+	if (kb_is_nonblock(sk))
 		flags |= SPLICE_F_NONBLOCK;
 	do {
 		ret = before_data(sk, flags & SPLICE_F_NONBLOCK ? MSG_DONTWAIT : 0);
@@ -811,6 +863,47 @@ ssize_t kb_stream_splice_read(struct socket *sock, loff_t *ppos,
 	return ret;
 }
 
+/* Who reads before there is a key waits for the handshake, or does it. */
+static int read_early(struct sock *sk, int flags)
+{
+	int err = 0;
+
+	while (!err && kb_handshake_bars(kb_sock(sk)))
+		err = kb_handshake_pass(sk, flags, sock_rcvtimeo(sk, false), -ENOTCONN);
+	return err;
+}
+
+/* kb_stream_recvmsg_early() - recvmsg() as long as there is no key to receive with */
+int kb_stream_recvmsg_early(struct socket *sock, struct msghdr *msg, size_t len, int flags)
+{
+	struct sock *sk = sock->sk;
+	int err;
+
+	sock_rps_record_flow(sk);
+	err = flags & MSG_ERRQUEUE ? 0 : read_early(sk, flags);
+	if (err)
+		return err;
+	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_RX))
+		return kb_stream_recvmsg(sock, msg, len, flags);
+	return kb_base_recvmsg(kb_ulp_base(sk), sk, msg, len, flags);
+}
+
+ssize_t kb_stream_splice_read_early(struct socket *sock, loff_t *ppos,
+				    struct pipe_inode_info *pipe, size_t len,
+				    unsigned int flags)
+{
+	struct sock *sk = sock->sk;
+	bool nonblock = flags & SPLICE_F_NONBLOCK || kb_is_nonblock(sk);
+	int err;
+
+	err = read_early(sk, nonblock ? MSG_DONTWAIT : 0);
+	if (err)
+		return err;
+	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_RX))
+		return kb_stream_splice_read(sock, ppos, pipe, len, flags);
+	return kb_ulp_base_ops(sk)->splice_read(sock, ppos, pipe, len, flags);
+}
+
 /*
  * kb_stream_poll() - readable is a socket with a whole record, not with a part of one
  *
@@ -821,9 +914,12 @@ __poll_t kb_stream_poll(struct file *file, struct socket *sock,
 {
 	const __poll_t in = EPOLLIN | EPOLLRDNORM;
 	struct sock *sk = sock->sk;
-	__poll_t mask = kb_ulp_base_ops(sk)->poll(file, sock, wait);
+	__poll_t mask;
 
-	if (!kb_ktls_is_sw(sk, KEYBLOB_DIR_RX) || READ_ONCE(sk->sk_err) ||
+	if (unlikely(kb_handshake_bars(kb_sock(sk))))
+		return kb_handshake_poll(file, sock, wait);
+	mask = kb_ulp_base_ops(sk)->poll(file, sock, wait);
+	if (!READ_ONCE(kb_sock(sk)->rx.ready) || READ_ONCE(sk->sk_err) ||
 	    READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
 		return mask;
 	return kb_ktls_has_record(sk) || kb_ktls_is_broken(sk) ? mask | in : mask & ~in;
@@ -836,6 +932,13 @@ void kb_stream_kill(struct sock *sk, int result)
 {
 	WRITE_ONCE(kb_sock(sk)->closing, true);
 	end_rx(sk, KEYBLOB_END_ABORTED, 0, result);
+}
+
+/* kb_stream_fail() - nothing is carried (any more). Under the socket lock. */
+void kb_stream_fail(struct sock *sk, int result)
+{
+	WRITE_ONCE(kb_sock(sk)->closing, true);
+	end_rx_locked(sk, KEYBLOB_END_ABORTED, 0, result);
 }
 
 int kb_stream_shutdown(struct socket *sock, int how)

@@ -3,10 +3,12 @@
  * The upper layer protocol "keyblob": attaches to a socket, stands above kTLS, and
  * takes its leave.
  *
- * kTLS gives a socket one of a handful of static struct protos; ours are copies of
- * these with a few functions of our own, one copy per proto of kTLS's for the whole
- * module, never per socket. For the moment in an import in which kTLS has put its own
- * proto in place, we stand under kTLS as well: what it does not know, it passes down.
+ * kTLS gives a socket one of a handful of static struct protos and proto_ops; ours are
+ * copies of these with a few functions of our own, one copy per proto of kTLS's for the
+ * whole module, never per socket. Data goes by the proto_ops alone, which stay ours while
+ * kTLS sets a direction up (ktls.c). Options and close() go by the proto: for the moment
+ * in which kTLS has put its own in place, we stand under kTLS as well, and what it does
+ * not know, it passes down.
  * Copies are made under protos_lock and live until the module goes, which no socket
  * that uses one outlives: it holds the module.
  *
@@ -17,14 +19,21 @@
 #include <linux/skmsg.h>
 #include <net/tcp.h>
 
+#include <linux/keyblob_netlink.h>
+
 #include "compat.h"
+#include "genl.h"
+#include "handshake.h"
 #include "ktls.h"
 #include "sockopt.h"
 #include "stream.h"
+#include "template.h"
 #include "ulp.h"
 
-/* kTLS has one proto per address family and state of each direction. */
-#define KB_PROTOS	(2 * 2 * 2)
+/* kTLS has one proto per address family and state of each direction: none, in software,
+ * in a device.
+ */
+#define KB_PROTOS	(2 * 3 * 3)
 
 struct raised {
 	const struct proto *base;	/* kTLS's */
@@ -41,38 +50,60 @@ struct floored {
 
 static struct raised protos[KB_PROTOS];
 static struct floored floors[2];
+static struct module *ktls;	/* whose functions our copies have; stays for them */
 static DEFINE_MUTEX(protos_lock);
 
-static void close(struct sock *sk, long timeout)
+void kb_ulp_close(struct sock *sk, long timeout)
 {
-	kb_stream_finish(sk);
+	const struct kb_audit ended = { .type = KEYBLOB_EVENT_ENDED };
+	struct proto *base = (struct proto *)kb_ulp_base(sk);
+
+	kb_handshake_cancel(sk);
+	if (kb_sock(sk)->tls)
+		kb_stream_finish(sk);
+	else	/* children of a socket that listens are TCP's alone */
+		WRITE_ONCE(sk->sk_prot, base);
+	kb_genl_event(sk, &ended);
 	/* The socket's reference to us may go before this function returns. */
 	__module_get(THIS_MODULE);
-	kb_ulp_base(sk)->close(sk, timeout);
+	base->close(sk, timeout);
 	module_put(THIS_MODULE);
+}
+
+/* TCP would let it be used anew, and listen. */
+static int disconnect(struct sock *sk, int flags)
+{
+	return -EOPNOTSUPP;
 }
 
 static void override(struct raised *r, const struct sock *sk)
 {
 	r->prot.setsockopt = kb_setsockopt;
 	r->prot.getsockopt = kb_getsockopt;
-	r->prot.close = close;
-	r->prot.sendmsg = kb_stream_sendmsg;
-	kb_override_sendpage(&r->prot);
+	r->prot.close = kb_ulp_close;
+	r->prot.disconnect = disconnect;
+	r->ops.sendmsg = kb_stream_sendmsg;
+	kb_override_sendpage(&r->ops);
+	kb_override_splice_eof(&r->ops);
 	r->ops.shutdown = kb_stream_shutdown;
+	r->ops.connect = kb_template_connect;
+	r->ops.poll = kb_stream_poll;
 	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_RX)) {
-		r->prot.recvmsg = kb_recvmsg;
+		r->ops.recvmsg = kb_stream_recvmsg;
 		r->ops.splice_read = kb_stream_splice_read;
-		r->ops.poll = kb_stream_poll;
+	} else {
+		r->ops.recvmsg = kb_stream_recvmsg_early;
+		r->ops.splice_read = kb_stream_splice_read_early;
 	}
 }
 
 /*
- * kb_ulp_raise() - put our proto above the one that kTLS has just given @sk
+ * kb_ulp_raise() - put our proto above the one that kTLS has just given @sk, and our
+ * proto_ops above @base_ops, which it meant to give it
  *
  * Under the socket lock. Cannot fail: there is a place for each proto of kTLS's.
  */
-void kb_ulp_raise(struct sock *sk)
+void kb_ulp_raise(struct sock *sk, const struct proto_ops *base_ops)
 {
 	const struct proto *base = READ_ONCE(sk->sk_prot);
 	struct kb_sock *kb = kb_sock(sk);
@@ -82,7 +113,7 @@ void kb_ulp_raise(struct sock *sk)
 	for (r = protos; r < protos + KB_PROTOS - 1 && r->base && r->base != base; r++)
 		;
 	if (!r->base) {
-		r->base_ops = READ_ONCE(sk->sk_socket->ops);
+		r->base_ops = base_ops;
 		r->prot = *base;
 		r->ops = *r->base_ops;
 		override(r, sk);
@@ -113,7 +144,7 @@ static int floor_setsockopt(struct sock *sk, int level, int optname, sockptr_t o
 static int floor_getsockopt(struct sock *sk, int level, int optname, char __user *optval,
 			    int __user *optlen)
 {
-	if (level == SOL_KEYBLOB)
+	if (level == SOL_KEYBLOB || kb_is_past_us(level, optname))
 		return kb_getsockopt(sk, level, optname, optval, optlen);
 	return floor_of(sk)->base->getsockopt(sk, level, optname, optval, optlen);
 }
@@ -123,7 +154,8 @@ static void floor_close(struct sock *sk, long timeout)
 {
 	struct proto *base = floor_of(sk)->base;
 
-	/* As in close(). */
+	kb_handshake_cancel(sk);
+	/* As in kb_ulp_close(). */
 	__module_get(THIS_MODULE);
 	WRITE_ONCE(sk->sk_prot, base);
 	base->close(sk, timeout);
@@ -137,6 +169,10 @@ static void lay_floor(struct sock *sk)
 	struct floored *f = floor_of(sk);
 
 	mutex_lock(&protos_lock);
+	if (!ktls) {
+		ktls = inet_csk(sk)->icsk_ulp_ops->owner;
+		__module_get(ktls);
+	}
 	if (!f->base) {
 		f->base = below;
 		f->prot = *below;
@@ -149,14 +185,65 @@ static void lay_floor(struct sock *sk)
 		kb_ktls_set_below(sk, &f->prot);
 }
 
+static void hook(struct sock *sk, struct kb_sock *kb)
+{
+	write_lock_bh(&sk->sk_callback_lock);
+	rcu_assign_sk_user_data(sk, kb);
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+static bool has_ktls(const struct sock *sk)
+{
+	const struct tcp_ulp_ops *ops = inet_csk(sk)->icsk_ulp_ops;
+
+	return ops && !strcmp(ops->name, "tls");
+}
+
+/*
+ * kTLS, and our protos above and below it. Under the socket lock, which is dropped
+ * meanwhile. -EBUSY: another thread uses it as a plain kTLS socket; with @adopt, it is
+ * a keyblob socket nevertheless.
+ */
+static int install(struct sock *sk, bool adopt)
+{
+	const struct kb_audit attached = { .type = KEYBLOB_EVENT_ATTACHED };
+	struct kb_sock *kb = kb_sock(sk);
+	const struct proto_ops *ops;
+	bool busy;
+	int err;
+
+	/* It drops the lock. TCP admits one ULP: of two threads that come here at once,
+	 * or one that installs another ULP, one gets EEXIST.
+	 */
+	err = kb_ktls_attach(sk, &ops);
+	if (err && !(adopt && has_ktls(sk)))
+		return err;
+	busy = err || kb_ktls_in_use(sk);
+	if (busy && !adopt)
+		return -EBUSY;
+	if (!busy)
+		kb_ktls_lock(sk);
+	WRITE_ONCE(kb->tls, inet_csk(sk)->icsk_ulp_ops);
+	lay_floor(sk);
+	kb_ulp_raise(sk, ops);
+	kb_genl_event(sk, &attached);
+	return busy ? -EBUSY : 0;
+}
+
+/* Not connected, and nobody waits for it to be. */
+static bool may_prepare(const struct sock *sk)
+{
+	return sk->sk_state == TCP_LISTEN ||
+	       (sk->sk_state == TCP_CLOSE && sk->sk_socket->state == SS_UNCONNECTED);
+}
+
 /* Called with the socket lock held, as the init of every ULP. */
 static int attach(struct sock *sk)
 {
 	struct kb_sock *kb;
-	bool foreign;
 	int err;
 
-	if (sk->sk_state != TCP_ESTABLISHED)
+	if (sk->sk_state != TCP_ESTABLISHED && !may_prepare(sk))
 		return -ENOTCONN;
 	if (sk->sk_user_data || kb_ktls_offloads(sk))
 		return -EOPNOTSUPP;
@@ -166,37 +253,11 @@ static int attach(struct sock *sk)
 		return -ENOMEM;
 	mutex_init(&kb->import);
 	init_rwsem(&kb->sending);
-
-	/* kTLS's own attach takes the lock. TCP admits one ULP: of two threads that
-	 * come here at once, or one that installs another ULP, one gets EEXIST.
-	 */
-	release_sock(sk);
-	err = kb_ktls_attach(sk, &kb->tls);
-	lock_sock(sk);
-	if (err)
-		goto err_free;
-
-	write_lock_bh(&sk->sk_callback_lock);
-	foreign = sk->sk_user_data;
-	if (!foreign)
-		rcu_assign_sk_user_data(sk, kb);
-	write_unlock_bh(&sk->sk_callback_lock);
-	/* Used as a plain kTLS socket meanwhile: may it stay one. */
-	if (foreign || kb_ktls_in_use(sk)) {
-		err = -EBUSY;
-		goto err_unhook;
-	}
-	lay_floor(sk);
-	kb_ulp_raise(sk);
-	return 0;
-
-err_unhook:
-	if (!foreign) {
-		write_lock_bh(&sk->sk_callback_lock);
-		rcu_assign_sk_user_data(sk, NULL);
-		write_unlock_bh(&sk->sk_callback_lock);
-	}
-err_free:
+	hook(sk, kb);
+	err = sk->sk_state == TCP_ESTABLISHED ? install(sk, false) : kb_template_attach(sk);
+	if (!err)
+		return 0;
+	hook(sk, NULL);
 	kfree_rcu(kb, rcu);
 	return err;
 }
@@ -206,10 +267,14 @@ static void release(struct sock *sk)
 {
 	struct kb_sock *kb = kb_sock(sk);
 
-	if (kb->tls->release)
+	if (kb->tls && kb->tls->release)
 		kb->tls->release(sk);
-	module_put(kb->tls->owner);
+	if (kb->tls)
+		module_put(kb->tls->owner);
 	rcu_assign_sk_user_data(sk, NULL);
+	kb_template_drop(kb);
+	kb_ktls_drop(kb);
+	kfree(kb->outcome);
 	memzero_explicit(&kb->tx, sizeof(kb->tx));
 	memzero_explicit(&kb->rx, sizeof(kb->rx));
 	kfree_rcu(kb, rcu);
@@ -218,7 +283,10 @@ static void release(struct sock *sk)
 static void update(struct sock *sk, struct proto *p,
 		   void (*write_space)(struct sock *sk))
 {
-	kb_sock(sk)->tls->update(sk, p, write_space);
+	const struct kb_sock *kb = kb_sock(sk);
+
+	if (kb->tls)
+		kb->tls->update(sk, p, write_space);
 }
 
 int kb_ulp_get_info(struct sock *sk, struct sk_buff *skb, bool net_admin)
@@ -228,7 +296,7 @@ int kb_ulp_get_info(struct sock *sk, struct sk_buff *skb, bool net_admin)
 
 	rcu_read_lock();
 	kb = rcu_dereference_sk_user_data(sk);
-	if (kb)
+	if (kb && kb->tls)
 		err = kb_tls_get_info(kb->tls, sk, skb, net_admin);
 	rcu_read_unlock();
 	return err;
@@ -241,7 +309,7 @@ size_t kb_ulp_get_info_size(const struct sock *sk, bool net_admin)
 
 	rcu_read_lock();
 	kb = rcu_dereference_sk_user_data(sk);
-	if (kb)
+	if (kb && kb->tls)
 		size = kb_tls_get_info_size(kb->tls, sk, net_admin);
 	rcu_read_unlock();
 	return size;
@@ -253,9 +321,57 @@ static struct tcp_ulp_ops ulp __read_mostly = {
 	.init		= attach,
 	.update		= update,
 	.release	= release,
+	.clone		= kb_template_clone,
 	.get_info	= kb_get_info,
 	.get_info_size	= kb_get_info_size,
 };
+
+/* Another thread has made use of the moment without a ULP: what it put there goes. */
+static void evict(struct sock *sk)
+{
+	const struct tcp_ulp_ops *ops = inet_csk(sk)->icsk_ulp_ops;
+
+	if (!ops)
+		return;
+	if (ops->release)
+		ops->release(sk);
+	module_put(ops->owner);
+}
+
+/*
+ * kb_ulp_promote() - install kTLS on a socket of template.c's that is connected now
+ *
+ * TCP's own proto has to be there for it. Under the socket lock, which is dropped
+ * meanwhile, and kb_sock.import. On an error the socket must not be used any more.
+ */
+int kb_ulp_promote(struct sock *sk)
+{
+	struct proto *prot = READ_ONCE(sk->sk_prot);
+	const unsigned short family = sk->sk_family;
+	int err;
+
+	if (sk->sk_state != TCP_ESTABLISHED)
+		return -ENOTCONN;
+	if (kb_ktls_offloads(sk))
+		return -EOPNOTSUPP;
+	inet_csk(sk)->icsk_ulp_ops = NULL;
+	WRITE_ONCE(sk->sk_prot, (struct proto *)kb_ulp_base(sk));
+	err = install(sk, true);
+	if (err && !kb_sock(sk)->tls) {
+		evict(sk);
+		/* IPV6_ADDRFORM, on its way since before. */
+		if (sk->sk_family == family)
+			WRITE_ONCE(sk->sk_prot, prot);
+	}
+	kb_ulp_settle(sk);
+	return err;
+}
+
+/* kb_ulp_settle() - what TCP does after an attach. Under the socket lock. */
+void kb_ulp_settle(struct sock *sk)
+{
+	inet_csk(sk)->icsk_ulp_ops = &ulp;
+}
 
 int __init kb_ulp_init(void)
 {
@@ -265,4 +381,5 @@ int __init kb_ulp_init(void)
 void kb_ulp_exit(void)
 {
 	tcp_unregister_ulp(&ulp);
+	module_put(ktls);
 }

@@ -2,7 +2,9 @@
 #ifndef KB_ULP_H
 #define KB_ULP_H
 
+#include <linux/fs.h>
 #include <linux/mutex.h>
+#include <linux/net.h>
 #include <linux/rwsem.h>
 #include <linux/sockptr.h>
 #include <net/sock.h>
@@ -11,6 +13,11 @@
 #include "limit.h"
 #include "record.h"
 
+struct kb_outcome;
+struct kb_request;
+struct kb_stand_in;
+struct kb_template;
+struct pid;
 struct tcp_ulp_ops;
 
 /* One direction of a socket. Written under the socket lock. */
@@ -53,12 +60,21 @@ struct kb_sock {
 
 	struct mutex import;		/* one import at a time */
 
+	/* KEYBLOB_HANDSHAKE; written under the socket lock */
+	struct kb_template *template;	/* to begin with when it is connected; owned */
+	struct kb_request *request;	/* while it is under way; a reference */
+	struct kb_outcome *outcome;	/* how it ended; owned */
+	struct pid *taker;		/* whose the connection is meanwhile; request's */
+	u8 handshake;			/* KEYBLOB_HANDSHAKE_* */
+	bool told;			/* somebody was told how it ended */
+
 	/* kTLS underneath. sk_prot is no guide to it: for a moment of each import that
 	 * is kTLS's own.
 	 */
-	const struct tcp_ulp_ops *tls;	/* whose module we hold */
+	const struct tcp_ulp_ops *tls;	/* whose module we hold; NULL: template.c's */
 	const struct proto *base;
 	const struct proto_ops *base_ops;
+	struct kb_stand_in *stand_in;	/* ktls.c's; under @import */
 	struct rcu_head rcu;
 };
 
@@ -78,9 +94,20 @@ static inline const struct proto_ops *kb_ulp_base_ops(const struct sock *sk)
 	return READ_ONCE(kb_sock(sk)->base_ops);
 }
 
+/* kb_is_nonblock() - was the socket told not to block? */
+static inline bool kb_is_nonblock(const struct sock *sk)
+{
+	const struct file *file = sk->sk_socket->file;
+
+	return file && file->f_flags & O_NONBLOCK;
+}
+
 int kb_ulp_init(void);
 void kb_ulp_exit(void);
 
-void kb_ulp_raise(struct sock *sk);
+void kb_ulp_raise(struct sock *sk, const struct proto_ops *base_ops);
+int kb_ulp_promote(struct sock *sk);
+void kb_ulp_settle(struct sock *sk);
+void kb_ulp_close(struct sock *sk, long timeout);
 
 #endif

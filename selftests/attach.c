@@ -76,26 +76,47 @@ TEST_F(attach, second_protocol_is_refused)
 	EXPECT_TRUE(talks(self->fds[1], self->fds[0]));
 }
 
-TEST_F(attach, unconnected_socket_is_refused)
+TEST_F(attach, unconnected_socket_becomes_one_when_it_is_connected)
 {
-	int fd = socket(variant->family, SOCK_STREAM, 0);
+	uint8_t blob[KEYBLOB_BLOB_SIZE] = {};
+	struct sockaddr_storage addr;
+	struct keyblob_status status;
+	socklen_t len;
+	int listener = tcp_listen(variant->family, &addr, &len);
+	int fd = socket(variant->family, SOCK_STREAM, 0), peer;
 
+	ASSERT_LE(0, listener);
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-ENOTCONN, keyblob_attach(fd));
+	ASSERT_EQ(0, keyblob_attach(fd));
+	EXPECT_EQ(-EEXIST, keyblob_attach(fd));
+	EXPECT_EQ(0, keyblob_info(fd, &status));
+	EXPECT_EQ(-ENOTCONN, keyblob_import(fd, KEYBLOB_TX, blob, sizeof(blob)));
+
+	ASSERT_EQ(0, connect(fd, (struct sockaddr *)&addr, len));
+	peer = accept(listener, NULL, NULL);
+	ASSERT_LE(0, peer);
+	EXPECT_EQ(-EINVAL, keyblob_import(fd, KEYBLOB_TX, blob, sizeof(blob)));
+	EXPECT_TRUE(talks(fd, peer));
 	close(fd);
+	close(peer);
+	close(listener);
 }
 
-TEST_F(attach, listening_socket_is_refused_and_goes_on_listening)
+TEST_F(attach, listening_socket_spawns_attached_ones)
 {
 	struct sockaddr_storage addr;
 	socklen_t len;
 	int listener = tcp_listen(variant->family, &addr, &len);
-	int fd = socket(variant->family, SOCK_STREAM, 0);
+	int fd = socket(variant->family, SOCK_STREAM, 0), accepted;
 
 	ASSERT_LE(0, listener);
-	EXPECT_EQ(-ENOTCONN, keyblob_attach(listener));
+	ASSERT_EQ(0, keyblob_attach(listener));
 	ASSERT_EQ(0, connect(fd, (struct sockaddr *)&addr, len));
-	EXPECT_LE(0, accept(listener, NULL, NULL));
+	accepted = accept(listener, NULL, NULL);
+	ASSERT_LE(0, accepted);
+	EXPECT_EQ(-EEXIST, keyblob_attach(accepted));
+	EXPECT_TRUE(talks(fd, accepted));
+	close(accepted);
 	close(fd);
 	close(listener);
 }

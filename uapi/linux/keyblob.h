@@ -58,6 +58,7 @@
 #define KEYBLOB_INFO		4	/* getsockopt: struct keyblob_status */
 #define KEYBLOB_REKEY		5	/* setsockopt: int, 1 asks the peer to do so, too */
 #define KEYBLOB_TRUNCATION	6	/* setsockopt: int, 1: the end of TCP is an end */
+#define KEYBLOB_HANDSHAKE	7	/* setsockopt: struct keyblob_handshake */
 
 /* Directions, as seen from the socket. */
 #define KEYBLOB_DIR_TX		1
@@ -105,6 +106,73 @@ struct keyblob_key {
 };
 
 /*
+ * KEYBLOB_HANDSHAKE: an agent of the network namespace is to do the handshake on this
+ * socket and to import both keys.
+ *
+ * On a blocking socket the call returns when that is done. On a non-blocking one it
+ * returns EINPROGRESS (as it does when SO_SNDTIMEO is over); then, as with connect(2),
+ * poll(2) says writable when it has ended, SO_ERROR says how, and the same call again says
+ * EALREADY meanwhile. A call that a signal interrupts (EINTR) leaves the handshake under
+ * way; the same call again waits for it. Until it has ended, the socket carries nothing
+ * for anybody but the agent: who reads or writes waits, or gets EAGAIN. After a failure it
+ * never carries anything again, and the connection is being closed.
+ *
+ *	ESRCH		no agent runs in this network namespace
+ *	EALREADY	a handshake is under way
+ *	EISCONN		the socket has its keys
+ *	EBUSY		too many handshakes wait for an agent; or an agent's own limit; or
+ *			another thread uses the socket at this moment
+ *	E2BIG		a field that this module does not know is not zero
+ *	EINVAL		malformed
+ *	EACCES		the agent's access rules do not allow it
+ *	ENOENT		the agent has no identity of that name
+ *	ETIMEDOUT	the peer, or the agent, did not finish in time
+ *	EKEYREJECTED	the peer was not verified
+ *	ECONNRESET	the peer went away
+ *	ECONNABORTED	the handshake failed otherwise, or the agent died
+ *	ECANCELED	the application has closed the socket meanwhile
+ *	ENOMEM		as usual
+ *
+ * EALREADY, EISCONN and E2BIG change nothing, nor do ESRCH, EBUSY, EINVAL and ENOMEM where the
+ * call itself is refused. After a handshake that was under way, or set before, any error
+ * ends the connection: keyblob_status.handshake is KEYBLOB_HANDSHAKE_FAILED then, and
+ * alert and reason say more.
+ *
+ * The option may also be set before the socket is connected, or on one that listens
+ * (TCP_ULP comes first, as ever). Then connect(2) includes the handshake: it returns, or a
+ * non-blocking socket is writable, when both are done; and each socket that accept(2)
+ * returns has its handshake under way, as if set non-blocking on it. Who set the option is
+ * the one who asks, whoever uses the socket then. (TCP_ULP on a socket that listens comes
+ * too late for calls of accept(2) that wait already.)
+ *
+ * The option's length is the size that the caller knows of this structure, at least
+ * KEYBLOB_HANDSHAKE_SIZE_MIN; what is not given is zero. Strings end with a NUL, or where
+ * the field does.
+ */
+struct keyblob_handshake {
+	__u32 flags;		/* zero */
+	__u16 role;		/* KEYBLOB_ROLE_CLIENT, KEYBLOB_ROLE_SERVER */
+	__u16 alpn_len;		/* bytes used in alpn */
+	__u32 timeout_ms;	/* waiting for an agent included; 0: 30 s */
+	__u32 reserved;		/* zero */
+	/* Clients: the DNS name or IP address to connect to, which the peer's certificate
+	 * must be for. Servers: empty.
+	 */
+	char peer_name[256];
+	char identity[64];	/* name of the certificate to show; empty: the agent's choice */
+	/* ProtocolNameList of RFC 7301 section 3.1, without its outer length: the protocols
+	 * to offer, the preferred first.
+	 */
+	__u8 alpn[256];
+};
+
+#define KEYBLOB_HANDSHAKE_SIZE_MIN 16
+
+/* Of keyblob_handshake.timeout_ms, and where it is 0. */
+#define KEYBLOB_HANDSHAKE_MS_MAX	(60 * 60 * 1000)
+#define KEYBLOB_HANDSHAKE_MS_DEFAULT	(30 * 1000)
+
+/*
  * A blob is KEYBLOB_BLOB_SIZE bytes and opaque, but for this head, which lets
  * whoever carries it tell what it is. @size counts all of the blob.
  */
@@ -124,6 +192,13 @@ struct keyblob_head {
 #define KEYBLOB_END_ALERT	2	/* a fatal alert; its number is in *_alert */
 #define KEYBLOB_END_TRUNCATED	3	/* TCP ended without close_notify */
 #define KEYBLOB_END_ABORTED	4	/* the peer broke the protocol; see tx_alert */
+
+/* Where KEYBLOB_HANDSHAKE stands, in keyblob_status.handshake. */
+#define KEYBLOB_HANDSHAKE_NONE	0	/* not asked for */
+#define KEYBLOB_HANDSHAKE_SET	1	/* begins when the socket is connected */
+#define KEYBLOB_HANDSHAKE_UNDER_WAY 2
+#define KEYBLOB_HANDSHAKE_DONE	3
+#define KEYBLOB_HANDSHAKE_FAILED 4
 
 /*
  * State of a keyblob socket; holds no secret. The kernel fills in as much as
@@ -148,6 +223,20 @@ struct keyblob_status {
 	__u64 rx_rec_seq;	/* records received under this generation's key */
 	__u32 rx_tickets;	/* session tickets consumed */
 	__u32 reserved;
+
+	/* of KEYBLOB_HANDSHAKE, as the agent told; strings end with a NUL */
+	__u8 handshake;		/* KEYBLOB_HANDSHAKE_* */
+	__u8 resumed;		/* 1: by a session ticket */
+	__u16 cipher_suite;	/* IANA's number */
+	__u32 error;		/* errno of one that failed */
+	__u8 has_alert;		/* 1: sent by this side, 2: received */
+	__u8 alert;		/* AlertDescription, if has_alert */
+	__u8 reserved2[6];
+	char reason[256];	/* why it failed */
+	char alpn[256];		/* the protocol chosen; empty: none */
+	char server_name[256];	/* SNI; empty: none */
+	char peer_name[256];	/* first name of the peer's verified certificate; empty: none */
+	char group[40];		/* of the key exchange */
 };
 
 #endif /* _UAPI_LINUX_KEYBLOB_H */
