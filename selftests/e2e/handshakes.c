@@ -7,9 +7,11 @@
  *	handshakes [OPTION...] TOTAL AT_ONCE
  *
  *	-a AGENT
+ *	-K		ask the kernel (KEYBLOB_HANDSHAKE), without library or agent connection:
+ *			non-blocking in one thread, or with -b blocking in one for each
  *	-b		keyblob_accept() in a thread for each connection, with an agent
  *			connection of its own; else keyblob_accept_start() in one thread
- *	-x		give up every third request with keyblob_cancel()
+ *	-x		give up every third request with keyblob_cancel(), or close()
  *	-t MS		timeout of a handshake
  *	-v 1.2|1.3	the only version the clients offer
  *	-k PID -A N	send SIGKILL to PID when N handshakes are done
@@ -40,9 +42,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "tcp.h"
 
 #define TOTAL_MAX	10000
+#define FDS_MAX		(2 * TOTAL_MAX)
 #define MESSAGE		32
 #define PATIENCE_MS	100000
 
@@ -50,7 +54,8 @@ static const char *agent_path;
 static struct keyblob_options options = KEYBLOB_OPTIONS_INIT;
 static unsigned int total, at_once, kill_after;
 static int version, victim;
-static bool blocking, cancelling;
+static bool blocking, cancelling, by_kernel;
+static struct keyblob_handshake what = { .role = KEYBLOB_ROLE_SERVER };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
@@ -245,10 +250,32 @@ static int echo(int fd)
 	return n ? -1 : 1;
 }
 
+static void echo_all(int fd)
+{
+	int end;
+
+	while (!(end = echo(fd)))
+		;
+	account_stream(end > 0);
+}
+
+static void *serve_by_kernel(void *arg)
+{
+	long long began = tcp_now_ms();
+	int fd = (intptr_t)arg, result;
+
+	result = ask_handshake(fd, &what);
+	account(result, ask_status(fd).reason, tcp_now_ms() - began);
+	if (!result)
+		echo_all(fd);
+	close(fd);
+	return NULL;
+}
+
 static void *serve_one(void *arg)
 {
 	struct keyblob_agent *agent;
-	int fd = (intptr_t)arg, result, end;
+	int fd = (intptr_t)arg, result;
 	long long began;
 
 	result = keyblob_agent_open(agent_path, &agent);
@@ -261,11 +288,8 @@ static void *serve_one(void *arg)
 	result = keyblob_accept(agent, fd, &options, NULL);
 	account(result, keyblob_agent_error(agent), tcp_now_ms() - began);
 	keyblob_agent_close(agent);
-	if (!result) {
-		while (!(end = echo(fd)))
-			;
-		account_stream(end > 0);
-	}
+	if (!result)
+		echo_all(fd);
 	close(fd);
 	return NULL;
 }
@@ -280,7 +304,8 @@ static void run_blocking(int listener, int go_ahead)
 	for (unsigned int i = 0; i < total; i++) {
 		intptr_t fd = tcp_accept(listener);
 
-		if (pthread_create(&threads[i], &attr, serve_one, (void *)fd))
+		if (pthread_create(&threads[i], &attr, by_kernel ? serve_by_kernel : serve_one,
+				   (void *)fd))
 			errx(3, "pthread_create");
 		count.requests++;
 	}
@@ -342,20 +367,60 @@ static bool all_ended(void)
 	       count.streams_ok + count.streams_failed == count.ok;
 }
 
+/* By descriptor: when a request of the kernel began that is under way; 0: none is. */
+static long long asked_ms[FDS_MAX];
+
+static void ask_kernel(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLOUT, .data.fd = fd };
+	unsigned int n = count.requests++;
+	int result;
+
+	if (fd >= FDS_MAX)
+		errx(3, "too many descriptors");
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	result = ask_handshake(fd, &what);
+	if (result != -EINPROGRESS) {
+		account(result ? result : -EPROTO, ask_status(fd).reason, 0);
+		close(fd);
+	} else if (cancelling && n % 3 == 0) {
+		count.cancelled++;
+		close(fd);
+	} else {
+		asked_ms[fd] = tcp_now_ms();
+		epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+	}
+}
+
+static void take_result(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+	int result = ask_result(fd);
+
+	account(result, ask_status(fd).reason, tcp_now_ms() - asked_ms[fd]);
+	asked_ms[fd] = 0;
+	if (result)
+		close(fd);
+	else
+		epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
+}
+
 static void run_events(int listener, int go_ahead)
 {
 	struct epoll_event events[64], event = { .events = EPOLLIN };
-	int epoll = epoll_create1(EPOLL_CLOEXEC), n, end, agent_fd;
-	struct keyblob_agent *agent;
+	int epoll = epoll_create1(EPOLL_CLOEXEC), n, end, agent_fd = -1;
+	struct keyblob_agent *agent = NULL;
 	bool gone_ahead = !barrier();
 
-	if (keyblob_agent_open(agent_path, &agent) < 0)
-		errx(3, "%s", keyblob_agent_error(NULL));
-	agent_fd = keyblob_agent_fd(agent);
 	event.data.fd = listener;
 	epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
-	event.data.fd = agent_fd;
-	epoll_ctl(epoll, EPOLL_CTL_ADD, agent_fd, &event);
+	if (!by_kernel) {
+		if (keyblob_agent_open(agent_path, &agent) < 0)
+			errx(3, "%s", keyblob_agent_error(NULL));
+		agent_fd = keyblob_agent_fd(agent);
+		event.data.fd = agent_fd;
+		epoll_ctl(epoll, EPOLL_CTL_ADD, agent_fd, &event);
+	}
 
 	while (!all_ended()) {
 		if (!gone_ahead && count.requests == total) {
@@ -370,8 +435,12 @@ static void run_events(int listener, int go_ahead)
 		for (int i = 0; i < n; i++) {
 			int fd = events[i].data.fd;
 
-			if (fd == listener) {
+			if (fd == listener && by_kernel) {
+				ask_kernel(epoll, tcp_accept(listener));
+			} else if (fd == listener) {
 				begin_request(agent, tcp_accept(listener));
+			} else if (asked_ms[fd]) {
+				take_result(epoll, fd);
 			} else if (fd == agent_fd) {
 				finish_requests(agent, epoll);
 			} else if ((end = echo(fd))) {
@@ -380,7 +449,8 @@ static void run_events(int listener, int go_ahead)
 			}
 		}
 	}
-	keyblob_agent_close(agent);
+	if (agent)
+		keyblob_agent_close(agent);
 	close(epoll);
 }
 
@@ -393,13 +463,16 @@ int main(int argc, char **argv)
 	pid_t child;
 
 	options.timeout_ms = 60000;
-	while ((option = getopt(argc, argv, "a:bxt:v:k:A:")) != -1) {
+	while ((option = getopt(argc, argv, "a:bKxt:v:k:A:")) != -1) {
 		switch (option) {
 		case 'a':
 			agent_path = optarg;
 			break;
 		case 'b':
 			blocking = true;
+			break;
+		case 'K':
+			by_kernel = true;
 			break;
 		case 'x':
 			cancelling = true;
@@ -420,6 +493,7 @@ int main(int argc, char **argv)
 			errx(2, "usage: see handshakes.c");
 		}
 	}
+	what.timeout_ms = options.timeout_ms;
 	if (argc - optind != 2)
 		errx(2, "usage: see handshakes.c");
 	total = atoi(argv[optind]);

@@ -13,6 +13,8 @@ make_cert localhost ec localhost 127.0.0.1 ::1
 SSL_CERT_FILE=$work/localhost.pem start_agent --workers 2
 start_server www
 server_port=$app_port server=$app_pid
+start_plain
+plain_port=$app_port plain=$app_pid
 start_app
 
 suites=(
@@ -81,18 +83,20 @@ control_finds_them_in_a_tls_server() {
 
 search() {
 	# shellcheck disable=SC2046 # one word each
-	memscan all.secrets "$agent_pid" "$server" "$app_pid" $(workers) $(pgrep -P "$server")
+	memscan all.secrets "$agent_pid" "$server" "$plain" "$app_pid" $(workers) $(pgrep -P "$server")
 }
 
 # agent_and_application_hold_no_secret VERSION CIPHER: while data can still flow on a
-# connection of the example and on one of the helper, and when both have ended.
+# connection of the example, on one whose keys the agent has put into the socket, and on one
+# of the helper, and when all have ended.
 agent_and_application_hold_no_secret() {
 	rm -f ./*.hold ./*.said ./*.secrets
 	hold server "$server_port" "$1" "$2" $'GET /file HTTP/1.1\r\nHost: a\r\n\r\n'
+	hold plain "$plain_port" "$1" "$2" hello
 	hold app "$app_port" "$1" "$2" hello
-	cat server.secrets app.secrets >all.secrets
+	cat server.secrets plain.secrets app.secrets >all.secrets
 	# TLS 1.2 with AES-GCM has the fewest: master secret and two keys.
-	[ "$(wc -l <all.secrets)" -ge 6 ]
+	[ "$(wc -l <all.secrets)" -ge 9 ]
 	pgrep -P "$server"
 	search
 	release_all

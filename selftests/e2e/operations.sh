@@ -252,7 +252,7 @@ unit_is_valid() {
 	systemd-analyze verify --man=no units/keyblobd.service units/keyblobd.socket >said 2>&1
 	cat said
 	[ ! -s said ]
-	systemd-analyze security --offline=yes --threshold=20 units/keyblobd.service >said
+	systemd-analyze security --offline=yes --threshold=25 units/keyblobd.service >said
 	tail -n 1 said
 }
 

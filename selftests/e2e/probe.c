@@ -39,7 +39,9 @@
 #include <unistd.h>
 
 #include <linux/bpf.h>
+#include <linux/genetlink.h>
 #include <linux/io_uring.h>
+#include <linux/keyblob_netlink.h>
 #include <linux/keyctl.h>
 #include <linux/perf_event.h>
 #include <linux/sockios.h>
@@ -59,6 +61,8 @@ static struct {
 	pid_t parent, peer;
 	const char *key;
 	int tcp;		/* not connected */
+	int netlink;		/* as a worker has one */
+	uint16_t family;	/* the module's, on it */
 	int root;		/* the old root directory */
 } before;
 
@@ -189,6 +193,56 @@ static int bind_tcp(void)
 static int listen_tcp(void)
 {
 	return result_of(listen(before.tcp, 1));
+}
+
+/* A message of generic netlink, and what the kernel answers in its place: 0 or an errno. */
+struct netlink_message {
+	struct nlmsghdr header;
+	struct genlmsghdr genl;
+	char attributes[4096];
+};
+
+static int ask_netlink(struct netlink_message *msg)
+{
+	const struct nlmsgerr *error = NLMSG_DATA(&msg->header);
+
+	if (send(before.netlink, msg, msg->header.nlmsg_len, 0) < 0 ||
+	    recv(before.netlink, msg, sizeof(*msg), MSG_DONTWAIT) < 0)
+		return errno;
+	return msg->header.nlmsg_type == NLMSG_ERROR ? -error->error : 0;
+}
+
+static uint16_t find_family(void)
+{
+	static const char name[] = KEYBLOB_FAMILY_NAME;
+	struct netlink_message msg = {
+		.header = { NLMSG_LENGTH(GENL_HDRLEN + NLA_HDRLEN + sizeof(name)), GENL_ID_CTRL,
+			    NLM_F_REQUEST },
+		.genl = { CTRL_CMD_GETFAMILY, 1 },
+	};
+	struct nlattr *nla = (void *)msg.attributes;
+	uint16_t family = 0;
+
+	nla->nla_len = NLA_HDRLEN + sizeof(name);
+	nla->nla_type = CTRL_ATTR_FAMILY_NAME;
+	memcpy(nla + 1, name, sizeof(name));
+	if (ask_netlink(&msg))
+		return 0;
+	while (nla->nla_type != CTRL_ATTR_FAMILY_ID && nla->nla_len)
+		nla = (void *)((char *)nla + NLA_ALIGN(nla->nla_len));
+	memcpy(&family, nla + 1, sizeof(family));
+	return family;
+}
+
+/* What makes a netlink socket an agent's is the supervisor's alone. */
+static int register_agent(void)
+{
+	struct netlink_message msg = {
+		.header = { NLMSG_LENGTH(GENL_HDRLEN), before.family, NLM_F_REQUEST | NLM_F_ACK },
+		.genl = { KEYBLOB_GENL_AGENT_REGISTER, KEYBLOB_FAMILY_VERSION },
+	};
+
+	return ask_netlink(&msg);
 }
 
 static int other_socket_option(void)
@@ -547,7 +601,8 @@ static const struct {
 	TRY(open_file), TRY(open_key), TRY(open_below_old_directory), TRY(open_root),
 	TRY(create_file), TRY(create_directory), TRY(remove_file), TRY(change_root),
 	TRY(mount_something), TRY(memory_file),
-	TRY(socket_inet), TRY(socket_unix), TRY(socket_netlink), TRY(connect_tcp),
+	TRY(socket_inet), TRY(socket_unix), TRY(socket_netlink), TRY(register_agent),
+	TRY(connect_tcp),
 	TRY(connect_by_sendto), TRY(connect_by_sendmsg), TRY(bind_tcp), TRY(listen_tcp),
 	TRY(other_socket_option), TRY(other_tcp_option), TRY(signals_from_socket),
 	TRY(execute), TRY(make_thread), TRY(trace_parent), TRY(trace_peer),
@@ -646,6 +701,8 @@ int __wrap_confine(enum confinement confinement, const struct config *config)
 	before.peer = peer ? atoi(peer) : before.parent;
 	before.key = key ? key : "/etc/shadow";
 	before.tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	before.netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
+	before.family = find_family();
 	before.root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (!mode_is("unconfined") && __real_confine(confinement, config))
@@ -655,6 +712,7 @@ int __wrap_confine(enum confinement confinement, const struct config *config)
 	if (!mode_is("bare"))
 		probe(confinement);
 	close(before.tcp);
+	close(before.netlink);
 	close(before.root);
 	return 0;
 }

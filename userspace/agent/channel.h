@@ -26,6 +26,8 @@ enum control_type {
 	CONTROL_CHANNEL,	/* to a signer: descriptor of a worker's channel; to a worker: of
 				 * signer number id */
 	CONTROL_SERVE,		/* to a worker that is ready: begin */
+	CONTROL_KERNEL,		/* to a worker that serves: socket to take the kernel's requests
+				 * from; id: of the netlink family */
 	CONTROL_TICKET_KEYS,	/* to a worker: struct ticket_keyring */
 	CONTROL_CGROUP,		/* worker: descriptor of an application; answer: its path */
 	CONTROL_RELOAD,		/* worker: asked for by an application; answer: data is the

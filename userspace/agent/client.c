@@ -14,6 +14,7 @@
 
 #include <event2/event_struct.h>
 
+#include "admission.h"
 #include "client.h"
 #include "counters.h"
 #include "descriptor.h"
@@ -186,56 +187,6 @@ static struct request *find_request(struct client *c, uint32_t seq)
 	return NULL;
 }
 
-/* The identity that @message names, if it names one. */
-static bool find_identity(const struct client *c, struct message *message,
-			  struct handshake_result *refused)
-{
-	const struct worker *worker = c->worker;
-
-	if (message->identity) {
-		message->params.identity = config_find_identity(worker->config, message->identity);
-		if (message->params.identity == NO_IDENTITY) {
-			handshake_result_fail(refused, ENOENT, "no identity is named \"%.200s\"",
-					      message->identity);
-			return false;
-		}
-	} else if (message->params.role == ROLE_CLIENT) {
-		message->params.identity = worker->env.client_identity;
-	}
-	return true;
-}
-
-/* What the policy says; a server that names no identity may be any that it may be. */
-static bool is_allowed(const struct client *c, const struct handshake_params *params,
-		       const char **rule)
-{
-	const struct worker *worker = c->worker;
-	const size_t count = params->role == ROLE_SERVER && params->identity == NO_IDENTITY ?
-			     worker->env.identities.count : 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (policy_allows(worker->policy, &c->who, params->role, i, rule))
-			return true;
-	return !count && policy_allows(worker->policy, &c->who, params->role, params->identity,
-				       rule);
-}
-
-static bool check_permission(const struct client *c, const struct message *message,
-			     struct handshake_result *refused)
-{
-	const char *role = message->params.role == ROLE_SERVER ? "server" : "client";
-	const char *rule = "";
-
-	if (is_allowed(c, &message->params, &rule))
-		return true;
-	handshake_result_fail(refused, EACCES, "user %u may not be a TLS %s%s%.100s: %s",
-			      (unsigned int)c->who.uid, role, message->identity ? " as " : "",
-			      message->identity ? message->identity : "", rule);
-	log_notice("process %d refused: %s", (int)c->who.pid, refused->reason);
-	count_up(COUNT_REFUSED);
-	return false;
-}
-
 /* Returns false if it ended at once, with @refused saying why. */
 static bool start_request(struct client *c, struct message *message, int fd,
 			  struct handshake_result *refused)
@@ -253,18 +204,13 @@ static bool start_request(struct client *c, struct message *message, int fd,
 				      message->seq);
 		goto err_close;
 	}
-	if (!find_identity(c, message, refused) || !check_permission(c, message, refused))
+	if (!admit(worker, &c->who, c->user, message->identity, &message->params, refused))
 		goto err_close;
-	if (!flights_admit(&worker->flights, c->user, refused)) {
-		count_up(COUNT_BUSY);
-		goto err_close;
-	}
 	request = calloc(1, sizeof(*request));
 	if (!request) {
 		handshake_result_fail(refused, ENOMEM, "the agent is out of memory");
 		goto err_close;
 	}
-	message->params.permission = (struct permission){ worker->policy, &c->who };
 	handshake = handshake_start(&worker->env, fd, &message->params, on_handshake_done, request,
 				    refused);
 	if (!handshake) {

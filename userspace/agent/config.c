@@ -30,6 +30,7 @@ int config_init(struct config *config)
 		.max_handshakes = 1000,
 		.max_handshakes_per_user = 500,
 		.worker_lifetime = 1000000,
+		.kernel_requests = true,
 		.timeout_ms = 10000,
 		.log_target = LOG_TO_STDERR,
 		.log_level = LEVEL_NOTICE,

@@ -79,6 +79,7 @@ struct config {
 	unsigned int max_handshakes_per_user;
 	unsigned int worker_lifetime;	/* handshakes, then it is replaced; 0: for ever */
 	unsigned int timeout_ms;	/* for one handshake, at most */
+	bool kernel_requests;		/* those of KEYBLOB_HANDSHAKE are served, too */
 	struct setting worker_user, signer_user;
 	enum log_target log_target;
 	int log_level;		/* enum log_level */

@@ -355,6 +355,7 @@ static const struct key agent_keys[] = {
 	  .max = HANDSHAKES_MAX },
 	{ AGENT("worker-lifetime", worker_lifetime), .set = set_number, .max = LIFETIME_MAX },
 	{ AGENT("timeout", timeout_ms), .set = set_timeout },
+	{ AGENT("kernel-requests", kernel_requests), .set = set_bool, .words = booleans },
 	{ AGENT("worker-user", worker_user), .set = set_setting },
 	{ AGENT("signer-user", signer_user), .set = set_setting },
 	{ AGENT("log", log_target), .set = set_word, .words = log_targets },

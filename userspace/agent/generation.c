@@ -74,12 +74,40 @@ static void note_fault(struct generation *g, const char *fault)
 		snprintf(g->fault + len, sizeof(g->fault) - len, "%s%s", len ? "\n" : "", fault);
 }
 
-static void tell_to_serve(struct child *child)
+/* Give @worker, which serves, a netlink socket of its own. */
+static void connect_kernel(struct generation *g, struct child *worker)
+{
+	struct channel_message message = { .type = CONTROL_KERNEL };
+	uint16_t family;
+	int fd;
+
+	if (!g->config.kernel_requests)
+		return;
+	fd = kernel_agent_socket(g->env.kernel, &family);
+	if (fd < 0)
+		return;
+	message.id = family;
+	child_send(worker, &message, fd);
+	close(fd);
+}
+
+static void tell_to_serve(struct generation *g, struct child *child)
 {
 	const struct channel_message serve = { .type = CONTROL_SERVE };
 
-	if (!child->is_signer && !child->retiring)
-		child_send(child, &serve, -1);
+	if (child->is_signer || child->retiring)
+		return;
+	child_send(child, &serve, -1);
+	connect_kernel(g, child);
+}
+
+void generation_connect_kernel(struct generation *g)
+{
+	struct child *child;
+
+	LIST_FOREACH(child, &g->children, link)
+		if (!child->is_signer && !child->retiring && child->ready)
+			connect_kernel(g, child);
 }
 
 /* Workers begin when all are ready: what they have begun is not to be broken off. */
@@ -92,7 +120,7 @@ static void settle(struct generation *g)
 	g->env.settled(g->env.arg, g, *g->fault ? g->fault : NULL, g->final);
 	if (g->phase == SERVING)
 		LIST_FOREACH(child, &g->children, link)
-			tell_to_serve(child);
+			tell_to_serve(g, child);
 }
 
 /*
@@ -273,7 +301,7 @@ static void on_told(struct child *child, const struct channel_message *message, 
 	case CONTROL_READY:
 		child->ready = true;
 		if (g->phase == SERVING)
-			tell_to_serve(child);
+			tell_to_serve(g, child);
 		if (child == place->next)
 			take_over(place);
 		check_settled(g);

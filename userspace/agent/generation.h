@@ -13,6 +13,7 @@
 
 #include "child.h"
 #include "config.h"
+#include "kernel_agent.h"
 #include "tickets.h"
 
 struct generation;
@@ -27,6 +28,7 @@ struct generation_env {
 	int handover[2];		/* see worker.h */
 	struct ticket_keyring *rings;	/* GENERATION_RINGS of the supervisor; wiped in signers */
 	struct ticket_keyring *tickets;	/* one of them, for workers */
+	struct kernel_agent *kernel;	/* NULL: the kernel's requests are not served */
 	/*
 	 * Once: all serve (@fault is NULL), or why they cannot; then generation_kill() it. With
 	 * @final, another try would harm: a token counts wrong PINs.
@@ -58,6 +60,9 @@ struct child *generation_find(const struct generation *generation, pid_t pid);
 
 /* Send to all workers. */
 void generation_tell(struct generation *generation, const struct channel_message *message);
+
+/* The module is there, again: its requests are for all workers that serve. */
+void generation_connect_kernel(struct generation *generation);
 
 /*
  * To be called every few seconds: asks workers whether they are alive. One that has not

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * One handshake: OpenSSL, driven by the readiness of the socket, a timer and the signer,
- * to the sealed keys or to a reason. Started by client.c; owns the descriptor, the SSL
- * object and the secrets, all of which are gone before the result is told. All that
- * touches secrets runs in a fiber, which can wait for the signer and is wiped.
+ * to the sealed keys or to a reason. Started by client.c and kernel_requests.c; owns the
+ * descriptor, the SSL object and the secrets, all of which are gone before the result is
+ * told. All that touches secrets runs in a fiber, which can wait for the signer and is wiped.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -49,6 +49,7 @@ struct handshake {
 	unsigned int timeout_ms;
 	struct permission permission;
 	enum role role;
+	bool import;
 	ssize_t identity;
 	struct peer_name peer_name;	/* of clients */
 	struct verification verification;
@@ -139,16 +140,24 @@ static void on_keylog(const SSL *ssl, const char *line)
 	keylog_line(line);
 }
 
+/* Other warnings, of TLS 1.2 as a rule, end nothing. */
+static bool is_closure(int description)
+{
+	return description == SSL_AD_CLOSE_NOTIFY || description == SSL_AD_USER_CANCELLED;
+}
+
 static void on_info(const SSL *ssl, int where, int value)
 {
 	struct handshake *h = SSL_get_app_data(ssl);
 
 	if (!(where & SSL_CB_ALERT))
 		return;
-	if (where & SSL_CB_READ)
-		h->result.alert_received = value & 0xff;
-	else
+	if (where & SSL_CB_READ) {
+		if (value >> 8 == SSL3_AL_FATAL || is_closure(value & 0xff))
+			h->result.alert_received = value & 0xff;
+	} else {
 		h->result.alert_sent = value & 0xff;
+	}
 }
 
 /* The first of ours that the client offers: the application's order counts. */
@@ -336,6 +345,8 @@ static void explain_failure(struct handshake *h, int ssl_error)
 		   ERR_GET_REASON(ERR_peek_error()) != SSL_R_UNEXPECTED_EOF_WHILE_READING) {
 		explain_tls_error(h);
 		send_alert(h, SSL_AD_UNEXPECTED_MESSAGE);
+	} else if (h->import && (wire->error == ECANCELED || wire->error == ENOTCONN)) {
+		fail(h, ECANCELED, "given up by the application");
 	} else if (wire->error == ECONNRESET || wire->error == EPIPE) {
 		fail(h, ECONNRESET, "peer reset the connection, having sent %" PRIu64 " bytes",
 		     wire->rx.bytes);
@@ -427,10 +438,14 @@ static void seal_keys(struct handshake *h)
 	err = seal_export(h->wire.fd, &h->tx, &error);
 	if (!err)
 		err = seal_export(h->wire.fd, &h->rx, &error);
+	if (!err && h->import)
+		err = seal_import(h->wire.fd, &h->tx, &h->rx, &error);
 	if (err) {
 		fail(h, err, "%s", error.reason);
 		return;
 	}
+	if (h->import)
+		return;
 	memcpy(h->result.blob_tx, h->tx.blob, sizeof(h->result.blob_tx));
 	memcpy(h->result.blob_rx, h->rx.blob, sizeof(h->result.blob_rx));
 }
@@ -677,6 +692,7 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 		.timeout_ms = env->timeout_ms,
 		.permission = params->permission,
 		.role = params->role,
+		.import = params->import,
 		.identity = params->identity,
 		.peer_name = params->peer,
 		.channel_binding = params->channel_binding,

@@ -61,6 +61,7 @@ struct handshake_params {
 	unsigned int timeout_ms;	/* 0: as much as it may */
 	const uint8_t *alpn;		/* ProtocolNameList without its outer length; copied */
 	size_t alpn_len;
+	bool import;			/* put the keys into the socket; the result has no blobs */
 	bool channel_binding;		/* is to be told */
 };
 

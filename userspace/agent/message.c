@@ -15,6 +15,7 @@
 #include "counters.h"
 #include "descriptor.h"
 #include "message.h"
+#include "params.h"
 
 /* SCM_MAX_FD of the kernel: no message carries more. */
 #define FDS_MAX 253
@@ -83,20 +84,6 @@ int message_receive(int fd, struct packet *packet)
 	return len > 0;
 }
 
-/* Each is compared with each of the peer's, of which there may be many thousands. */
-#define ALPN_MAX 100
-
-/* RFC 7301 section 3.1; the names must fit the strings of KEYBLOB_A_ALPN. */
-static bool valid_alpn(const uint8_t *list, size_t len)
-{
-	unsigned int n = 0;
-
-	for (size_t i = 0; i < len; i += 1 + list[i])
-		if (++n > ALPN_MAX || !list[i] || i + 1 + list[i] > len || memchr(list + i + 1, 0, list[i]))
-			return false;
-	return len > 0;
-}
-
 static enum message_status refuse(struct handshake_result *refusal, int error, const char *reason)
 {
 	handshake_result_fail(refusal, error, "%s", reason);
@@ -115,17 +102,13 @@ static const char *string_of(const struct nlattr *nla)
 static enum message_status decode_peer_name(const struct nlattr *nla, struct message *message,
 					    struct handshake_result *refusal)
 {
-	const char *name = string_of(nla), *why;
+	const char *name = string_of(nla);
 
 	if (message->cmd != KEYBLOB_CMD_CONNECT)
 		return refuse(refusal, EINVAL, "attribute PEER_NAME is for clients");
 	if (!name)
 		return refuse(refusal, EINVAL, "attribute PEER_NAME is not a string, or empty");
-	why = peer_name_parse(&message->params.peer, name);
-	if (!why)
-		return MESSAGE_OK;
-	handshake_result_fail(refusal, EINVAL, "name \"%.253s\" to connect to %s", name, why);
-	return MESSAGE_REFUSED;
+	return params_set_peer(&message->params, name, refusal) ? MESSAGE_OK : MESSAGE_REFUSED;
 }
 
 static enum message_status decode_attribute(struct nlattr *nla, struct message *message,
@@ -141,10 +124,8 @@ static enum message_status decode_attribute(struct nlattr *nla, struct message *
 		message->params.timeout_ms = nla_get_u32(nla);
 		return MESSAGE_OK;
 	case KEYBLOB_A_ALPN_LIST:
-		if (!valid_alpn(nla_data(nla), nla_len(nla)))
+		if (!params_set_alpn(&message->params, nla_data(nla), nla_len(nla)))
 			return refuse(refusal, EINVAL, "attribute ALPN_LIST is malformed, or too long");
-		message->params.alpn = nla_data(nla);
-		message->params.alpn_len = nla_len(nla);
 		return MESSAGE_OK;
 	case KEYBLOB_A_CHANNEL_BINDING:
 		if (nla_len(nla))
@@ -249,7 +230,7 @@ enum message_status message_decode(struct packet *packet, struct message *messag
 	struct genlmsghdr *genl;
 	enum message_status status;
 
-	*message = (struct message){ .params.identity = NO_IDENTITY };
+	*message = (struct message){ 0 };
 	status = decode_header(packet, message, refusal);
 	if (status != MESSAGE_OK)
 		return status;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attach and export: the two calls into the kernel module. Called by
+ * Attach, export and import: the calls into the kernel module. Called by
  * handshake.c before the first byte is read and after the last one was; the supervisor
  * sees to it that the module is loaded.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <netinet/in.h>
@@ -80,15 +81,26 @@ void seal_load(void)
 
 	if (fd < 0)
 		return;
-	/* Refused, the socket not being connected, but not before the module is there. */
 	setsockopt(fd, SOL_TCP, TCP_ULP, KEYBLOB_ULP_NAME, sizeof(KEYBLOB_ULP_NAME) - 1);
 	close(fd);
+}
+
+static bool is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	return !getpeername(fd, (struct sockaddr *)&peer, &len);
 }
 
 int seal_attach(int fd, struct seal_error *error)
 {
 	int errnum, err;
 
+	/* One that is not would be prepared for it. */
+	err = is_connected(fd) ? 0 : check_socket(fd, error);
+	if (err)
+		return err;
 	if (!setsockopt(fd, SOL_TCP, TCP_ULP, KEYBLOB_ULP_NAME, sizeof(KEYBLOB_ULP_NAME) - 1))
 		return 0;
 
@@ -130,4 +142,15 @@ int seal_export(int fd, union seal *seal, struct seal_error *error)
 	default:
 		return refuse_as_told(error, errno, "the kernel module does not seal the keys");
 	}
+}
+
+int seal_import(int fd, const union seal *tx, const union seal *rx, struct seal_error *error)
+{
+	if (!setsockopt(fd, SOL_KEYBLOB, KEYBLOB_TX, tx->blob, sizeof(tx->blob)) &&
+	    !setsockopt(fd, SOL_KEYBLOB, KEYBLOB_RX, rx->blob, sizeof(rx->blob)))
+		return 0;
+	if (errno == ENOTCONN)
+		return refuse(error, ECONNRESET,
+			      "the connection was closed at the end of the handshake");
+	return refuse_as_told(error, errno, "the socket does not take its keys");
 }

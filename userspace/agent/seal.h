@@ -35,4 +35,7 @@ int seal_attach(int fd, struct seal_error *error);
 /* Replace @seal->key by the blob. On failure, as above, the key is still there. */
 int seal_export(int fd, union seal *seal, struct seal_error *error);
 
+/* Give @fd both its keys, as blobs of it. As above; the socket is of no use after a failure. */
+int seal_import(int fd, const union seal *tx, const union seal *rx, struct seal_error *error);
+
 #endif

@@ -21,6 +21,7 @@
 #include "counters.h"
 #include "descriptor.h"
 #include "generation.h"
+#include "kernel_agent.h"
 #include "listener.h"
 #include "log.h"
 #include "seal.h"
@@ -206,6 +207,7 @@ static void swap(struct supervisor *s)
 	explicit_bzero(&s->rings[s->ring], sizeof(s->rings[s->ring]));
 	s->ring = !s->ring;
 	schedule_rotation(s);
+	kernel_agent_serve(s->env.kernel, generation_config(s->current)->kernel_requests);
 	if (!old)
 		return;
 	let_end(s, old);
@@ -310,6 +312,15 @@ static void on_rotation(evutil_socket_t fd, short what, void *arg)
 	schedule_rotation(s);
 }
 
+/* The module was loaded after this process was started, or anew. */
+static void on_module(void *arg)
+{
+	struct supervisor *s = arg;
+
+	if (s->current)
+		generation_connect_kernel(s->current);
+}
+
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -370,6 +381,7 @@ static void stop(struct supervisor *s)
 	s->stopping = true;
 	event_del(s->rotation);
 	listener_close(&s->listener);
+	kernel_agent_serve(s->env.kernel, false);
 	if (s->next) {
 		let_end(s, s->next);
 		generation_kill(s->next);
@@ -455,6 +467,8 @@ static int set_up(struct supervisor *s)
 	if (s->signal_fd < 0 || !s->base || channel_pair(s->env.handover) ||
 	    counters_init() || descriptor_init())
 		goto err;
+	if (!s->options->check)
+		s->env.kernel = kernel_agent_new(s->base, on_module, s);
 	s->signalled = event_new(s->base, s->signal_fd, EV_READ | EV_PERSIST, on_signal, s);
 	s->rotation = evtimer_new(s->base, on_rotation, s);
 	s->deadline = evtimer_new(s->base, on_deadline, s);
@@ -495,6 +509,7 @@ static void tear_down(struct supervisor *s)
 {
 	explicit_bzero(s->rings, sizeof(s->rings));
 	listener_close(&s->listener);
+	kernel_agent_free(s->env.kernel);
 	event_free_any(s->signalled);
 	event_free_any(s->rotation);
 	event_free_any(s->deadline);

@@ -16,6 +16,7 @@
 #include "confine.h"
 #include "context.h"
 #include "identity.h"
+#include "kernel_requests.h"
 #include "log.h"
 #include "memory.h"
 #include "remote_key.h"
@@ -114,6 +115,8 @@ void worker_handshake_begun(struct worker *worker)
 
 void worker_check_done(struct worker *worker)
 {
+	if (!kernel_requests_idle(worker))
+		return;
 	if (worker->stopping && !worker->flights.in_flight)
 		event_base_loopexit(worker->env.base, &stop_grace);
 	else if (worker->retiring && LIST_EMPTY(&worker->clients))
@@ -172,6 +175,7 @@ static void retire(struct server *s)
 	s->worker.retiring = true;
 	event_add(s->retired, &limit);
 	stop_accepting(s);
+	kernel_requests_retire(&s->worker);
 	hand_over(s);
 }
 
@@ -189,6 +193,7 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 	for (int i = 0; s->listen_fd >= 0 && i < STOP_ACCEPT_MAX && accept_one(s); i++)
 		;
 	stop_accepting(s);
+	kernel_requests_retire(&s->worker);
 	event_del(s->retry);
 	worker_check_done(&s->worker);
 }
@@ -227,6 +232,10 @@ static void on_told(evutil_socket_t fd, short what, void *arg)
 	case CONTROL_SERVE:
 		begin(s);
 		break;
+	case CONTROL_KERNEL:
+		if (passed >= 0)
+			kernel_requests_begin(&s->worker, passed, message.id);
+		return;
 	case CONTROL_TICKET_KEYS:
 		if (message.len == sizeof(*s->tickets))
 			memcpy(s->tickets, message.data, sizeof(*s->tickets));
@@ -358,6 +367,7 @@ static void event_free_any(struct event *event)
 static void tear_down(struct server *s)
 {
 	client_free_all(&s->worker);
+	kernel_requests_end(&s->worker);
 	event_free_any(s->acceptable);
 	event_free_any(s->resume);
 	event_free_any(s->retry);

@@ -17,6 +17,7 @@
 #include "tickets.h"
 
 struct client;
+struct kernel_requests;
 
 /*
  * What a worker is born with. A worker that retires sends the connections of its
@@ -36,6 +37,7 @@ struct worker {
 	int control;
 	int handover;			/* where to send applications to */
 	LIST_HEAD(client_list, client) clients;
+	struct kernel_requests *kernel;	/* NULL: the kernel has none for this worker */
 	struct flights flights;
 	uint64_t served;		/* handshakes begun */
 	unsigned int questions;		/* CONTROL_CGROUP, not answered yet */
