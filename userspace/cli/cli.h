@@ -26,6 +26,7 @@ int ask_agent(const char *path, uint8_t cmd, unsigned int timeout_ms, union kb_r
  */
 int info_main(int argc, char **argv);
 int reload_main(int argc, char **argv);
+int run_main(int argc, char **argv);
 int status_main(int argc, char **argv);
 
 #endif /* KB_CLI_H */

@@ -35,6 +35,15 @@ static const struct subcommand {
 	  "Have the agent read its configuration anew",
 	  "Returns when the new configuration is in use; or says what is wrong with it, and\n"
 	  "the old one stays. Root may do this, and the user that the agent was started by." },
+	{ "run", run_main, "[--server IDENTITY] [--client] [--ports LIST] [--addresses LIST]\n"
+	  "                   [--name NAME] [--alpn LIST] [--timeout SECONDS] [--inherited]\n"
+	  "                   [--] PROGRAM [ARGUMENT]...",
+	  "Run a program with TLS on its TCP sockets, unchanged",
+	  "--server: what it listens on becomes TLS servers with the agent's identity of that name,\n"
+	  "or - for the one that the client asks for. --client: what it connects to must be TLS\n"
+	  "servers whose certificates are for the names that it looked up, or for NAME. Without\n"
+	  "--ports and --addresses, clients leave alone loopback and port 53. --inherited: only\n"
+	  "sockets that a service manager hands over; this works for every program. See keyblob(1)." },
 	{ "help", help_main, "[SUBCOMMAND]",
 	  "Explain a subcommand",
 	  "Without an argument, lists all of them." },
