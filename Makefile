@@ -43,14 +43,17 @@ AGENT_LIBS = $(shell pkg-config --libs $(AGENT_PKGS))
 objects	= $(patsubst userspace/%.c,$(B)/%.o,$(wildcard userspace/$(1)/*.c))
 LIB_OBJS	:= $(call objects,lib)
 AGENT_OBJS	:= $(filter-out $(if $(KEYLOG),,%/keylog.o),$(call objects,agent))
+RUN_OBJS	:= $(call objects,preload)
 CLI_OBJS	:= $(call objects,cli)
+# What the command has in common with the library that it preloads.
+CLI_RUN_OBJS	:= $(B)/preload/settings.o $(B)/preload/template.o
 EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
 
 .PHONY: all userspace module demo check check-matrix lint install clean deps
 all: module userspace
 
 userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc \
-	$(B)/keyblobd.service $(EXAMPLES)
+	$(B)/keyblobd.service $(B)/libkeyblob-run.so $(EXAMPLES)
 
 # ---- the module: built in a shadow of the tree, one per kernel ----
 
@@ -75,6 +78,11 @@ $(B)/agent/%.o: userspace/agent/%.c
 	@mkdir -p $(@D)
 	$(CC) $(KB_CFLAGS) $(AGENT_CFLAGS) -c -o $@ $<
 
+$(B)/preload/%.o: userspace/preload/%.c
+	@mkdir -p $(@D)
+	$(CC) $(KB_CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+$(B)/cli/run.o: KB_CFLAGS += -DKEYBLOB_RUN_DIR='"$(LIBDIR)/keyblob"'
 $(B)/cli/%.o: userspace/cli/%.c
 	@mkdir -p $(@D)
 	$(CC) $(KB_CFLAGS) -c -o $@ $<
@@ -98,7 +106,10 @@ $(B)/keyblobd.service: userspace/agent/keyblobd.service Makefile
 $(B)/keyblobd: $(AGENT_OBJS)
 	$(CC) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
 
-$(B)/keyblob: $(CLI_OBJS) $(B)/libkeyblob.a
+$(B)/libkeyblob-run.so: $(RUN_OBJS)
+	$(CC) -shared -Wl,-z,defs $(LDFLAGS) -o $@ $^
+
+$(B)/keyblob: $(CLI_OBJS) $(CLI_RUN_OBJS) $(B)/libkeyblob.a
 	$(CC) $(LDFLAGS) -o $@ $^
 
 # The examples link the static library, so that they show what they need: libc.
@@ -126,13 +137,14 @@ lint: deps
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
-		$(DESTDIR)$(INCDIR)/linux $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(LIBDIR)/keyblob $(DESTDIR)$(INCDIR)/linux $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
 		$(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) \
 		$(DESTDIR)$(SYSCONFDIR)/keyblob
 	install $(B)/keyblobd $(DESTDIR)$(SBINDIR)
 	install $(B)/keyblob $(DESTDIR)$(BINDIR)
 	install -m 644 $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libkeyblob.so
+	install -m 644 $(B)/libkeyblob-run.so $(DESTDIR)$(LIBDIR)/keyblob
 	install -m 644 $(B)/libkeyblob.a $(DESTDIR)$(LIBDIR)
 	install -m 644 $(B)/libkeyblob.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 userspace/lib/keyblob.h $(DESTDIR)$(INCDIR)

@@ -36,6 +36,7 @@ handshakes = 10
 handshakes-per-user = 5
 worker-lifetime = 0
 timeout = 0.5
+kernel-requests = no
 worker-user = nobody
 signer-user = 0
 log = syslog

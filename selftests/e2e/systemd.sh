@@ -17,6 +17,8 @@ if [ "${1:-}" != inside ]; then
 	sed 's,\(Exec[A-Za-z]*=\).*/\(s\?bin\)/,\1/usr/local/\2/,' "$build/keyblobd.service" \
 		>$units/keyblobd.service
 	cp "$here/../../userspace/agent/keyblobd.socket" $units/
+	cp "$here"/../../userspace/examples/systemd/hello.* $units/
+	install -D "$here/../../userspace/examples/https-server.mjs" /usr/local/lib/hello/https-server.mjs
 	systemd-sysusers "$(realpath "$here/../../userspace/agent/keyblob.sysusers")" >/dev/null 2>&1
 	# Sooner than after 30 s.
 	mkdir -p $units/keyblobd.service.d
@@ -24,7 +26,7 @@ if [ "${1:-}" != inside ]; then
 		[Service]
 		WatchdogSec=2
 		ExecStart=
-		ExecStart=/usr/local/sbin/keyblobd --cert /etc/keyblob/test.pem --key /etc/keyblob/test.key --verbose
+		ExecStart=/usr/local/sbin/keyblobd --config /etc/keyblob/test.conf --verbose
 	END
 	cat >$units/keyblob-test.service <<-END
 		[Service]
@@ -47,8 +49,8 @@ if [ "${1:-}" != inside ]; then
 	kill -KILL $!
 	wait $! 2>/dev/null
 	cat "$scratch/output"
-	rm -rf "$scratch" /etc/keyblob/test.{pem,key} $units/systemd-tmpfiles-setup.service \
-		$units/keyblob{d.service.d,d.service,d.socket,-test.service}
+	rm -rf "$scratch" /etc/keyblob/test.{pem,key,conf} $units/systemd-tmpfiles-setup.service \
+		$units/keyblob{d.service.d,d.service,d.socket,-test.service} $units/hello.{socket,service}
 	# Other tests have the numbers that are there without them.
 	for name in keyblob-worker keyblob-signer; do
 		userdel $name 2>/dev/null
@@ -61,6 +63,8 @@ fi
 make_cert test ec localhost 127.0.0.1
 mkdir -p /etc/keyblob
 cp test.pem test.key /etc/keyblob/
+printf '%s\n' '[agent]' 'group = keyblob' '[identity test]' 'certificate = /etc/keyblob/test.pem' \
+	'key = /etc/keyblob/test.key' >/etc/keyblob/test.conf
 agent_path=/run/keyblob/agent.sock
 
 agent() {
@@ -86,12 +90,14 @@ agent_serves_with_the_powers_that_are_left() {
 	expect "$(systemctl show -p StatusText keyblobd)" '[0-9]+ workers'
 	expect "$(grep NoNewPrivs "/proc/$(main_pid)/status")" '1$'
 	expect "$(grep Seccomp: "/proc/$(main_pid)/status")" '2$'
-	[ "$(readlink "/proc/$(main_pid)/ns/net")" != "$(readlink /proc/self/ns/net)" ]
 	start_app
 	good_peer
 	expect "$(peer "$app_port" connect http)" 'handshake=no'
 	expect "$(keyblob status)" 'handshakes done, as server +1'
 	fails journal_has 'not locked'
+	start_plain
+	good_peer
+	fails journal_has 'ask the kernel'
 }
 
 journal_knows_priority_and_process() {
@@ -148,10 +154,34 @@ socket_outlives_the_agent() {
 	[ ! -e "$agent_path" ]
 }
 
+hello() {
+	local said
+	said=$(curl -sS --max-time 30 --cacert test.pem "https://localhost:8443/$1") ||
+		journalctl -u hello -u keyblobd -o cat -n 30
+	expect "$said" "^hello, you asked for /$1\$"
+}
+
+# The manager keeps the socket while the program goes and comes.
+program_that_knows_nothing_is_given_a_listener_for_TLS() {
+	type -P node >/dev/null || skip "there is no Node"
+	agent restart
+	systemctl start hello.socket
+	fails systemctl is-active hello.service
+	hello first
+	hello second
+	systemctl stop hello.service
+	hello third
+	fails curl -sS --max-time 30 http://localhost:8443/
+	hello fourth
+	expect "$(ps -o uid= -p "$(systemctl show -p MainPID --value hello.service)")" '^ *6[0-9]{4}$'
+	systemctl stop hello.socket hello.service
+}
+
 run_tests \
 	agent_serves_with_the_powers_that_are_left \
 	journal_knows_priority_and_process \
 	worker_that_is_killed_is_replaced \
 	stopped_supervisor_is_restarted_by_the_watchdog \
 	stop_is_clean \
-	socket_outlives_the_agent
+	socket_outlives_the_agent \
+	program_that_knows_nothing_is_given_a_listener_for_TLS

@@ -11,8 +11,8 @@
 
 static const char text[] =
 	"[agent]\nlisten = /tmp/x\nmode = 0604\ngroup = 0\nworkers = 3\nhandshakes = 4\n"
-	"handshakes-per-user = 2\nworker-lifetime = 0\ntimeout = 0.25\nworker-user = 1\n"
-	"signer-user = 2\nlog = syslog\nlog-level = detail\n"
+	"handshakes-per-user = 2\nworker-lifetime = 0\ntimeout = 0.25\nkernel-requests = no\n"
+	"worker-user = 1\nsigner-user = 2\nlog = syslog\nlog-level = detail\n"
 	"[tls]\nmin-version = 1.3\nmax-version = 1.3\nciphersuites = s\nciphers = c\n"
 	"groups = g\nalpn = h2 \t http/1.1\n"
 	"[identity a]\ncertificate = c\nkey = pkcs11:token=x;object=y\nocsp-response = o\n"
@@ -36,6 +36,7 @@ TEST(every_key_lands_where_it_belongs)
 	EXPECT_EQ(2, config.max_handshakes_per_user);
 	EXPECT_EQ(0, config.worker_lifetime);
 	EXPECT_EQ(250, config.timeout_ms);
+	EXPECT_FALSE(config.kernel_requests);
 	EXPECT_STREQ("1", config.worker_user.value);
 	EXPECT_STREQ("2", config.signer_user.value);
 	EXPECT_EQ(LOG_TO_SYSLOG, config.log_target);
@@ -55,7 +56,7 @@ TEST(every_key_lands_where_it_belongs)
 	EXPECT_STREQ("pkcs11:token=x;object=y", id->key.value);
 	EXPECT_STREQ("key", id->key.name);
 	EXPECT_STREQ(config.path, id->key.file);
-	EXPECT_EQ(23, id->key.line);
+	EXPECT_EQ(24, id->key.line);
 	EXPECT_STREQ("o", id->ocsp_response.value);
 	ASSERT_EQ(2, id->names.count);
 	EXPECT_STREQ("*.n.org", id->names.list[1].value);
@@ -96,6 +97,7 @@ TEST(defaults_are_those_of_the_manual)
 	EXPECT_EQ(500, config.max_handshakes_per_user);
 	EXPECT_EQ(1000000, config.worker_lifetime);
 	EXPECT_EQ(10000, config.timeout_ms);
+	EXPECT_TRUE(config.kernel_requests);
 	EXPECT_EQ(LOG_TO_STDERR, config.log_target);
 	EXPECT_EQ(LEVEL_NOTICE, config.log_level);
 	EXPECT_EQ(TLS1_2_VERSION, config.min_tls);
