@@ -145,6 +145,22 @@ static void detach(struct kb_request *r)
 	WRITE_ONCE(kb->taker, NULL);
 }
 
+/* The handshake has ended like this. Under the socket lock; @outcome is owned from here on. */
+static void conclude(struct sock *sk, struct kb_outcome *outcome)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	kfree(kb->outcome);
+	kb->outcome = outcome;
+	kb->told = false;
+	if (outcome->error)
+		fail_stream(sk, outcome->error);
+	/* Who sees it finds the rest. */
+	smp_store_release(&kb->handshake, outcome->error ? KEYBLOB_HANDSHAKE_FAILED :
+							   KEYBLOB_HANDSHAKE_DONE);
+	sk->sk_state_change(sk);
+}
+
 /* Under the socket lock; forget() is due. @outcome is owned from here on. */
 static void end(struct kb_request *r, struct kb_outcome *outcome)
 {
@@ -152,21 +168,11 @@ static void end(struct kb_request *r, struct kb_outcome *outcome)
 		.type = KEYBLOB_EVENT_REFUSED,
 		.error = outcome->error,
 	};
-	struct sock *sk = r->sk;
-	struct kb_sock *kb = kb_sock(sk);
 
 	detach(r);
-	kfree(kb->outcome);
-	kb->outcome = outcome;
-	kb->told = false;
-	if (outcome->error) {
-		fail_stream(sk, outcome->error);
-		kb_genl_event(sk, &refused);
-	}
-	/* Who sees it finds the rest. */
-	smp_store_release(&kb->handshake, outcome->error ? KEYBLOB_HANDSHAKE_FAILED :
-							   KEYBLOB_HANDSHAKE_DONE);
-	sk->sk_state_change(sk);
+	conclude(r->sk, outcome);
+	if (outcome->error)
+		kb_genl_event(r->sk, &refused);
 }
 
 /* Without locks: drops what agents, the socket and the deadline hold of @r. */
@@ -577,7 +583,7 @@ static int tell(struct sock *sk)
 
 static bool is_under_way(const struct kb_sock *kb)
 {
-	/* Pairs with end(). */
+	/* Pairs with conclude(). */
 	return smp_load_acquire(&kb->handshake) == KEYBLOB_HANDSHAKE_UNDER_WAY;
 }
 
@@ -673,10 +679,8 @@ void kb_handshake_fail(struct sock *sk, int error, const char *reason)
 	lock_sock(sk);
 	if (!kb->outcome && !kb->request) {
 		outcome->error = sk->sk_err ?: error;
-		fail_stream(sk, outcome->error);
-		swap(kb->outcome, outcome);
-		WRITE_ONCE(kb->handshake, KEYBLOB_HANDSHAKE_FAILED);
-		sk->sk_state_change(sk);
+		conclude(sk, outcome);
+		outcome = NULL;
 	}
 	release_sock(sk);
 	kfree(outcome);

@@ -14,7 +14,7 @@
  * reach kTLS directly, and some may act only later. Hence a direction that has its key is
  * locked against kTLS's own options (lock_direction()), and where that cannot be, for the
  * time that kTLS compares the two directions, its IV is moved out of the way. Data goes
- * by ops that kTLS does not get to change (struct stand_in).
+ * by ops that kTLS does not get to change (struct kb_stand_in).
  */
 #include <crypto/aead.h>
 #include <linux/netdevice.h>
@@ -296,6 +296,17 @@ static int may_install(struct sock *sk, u16 direction, u64 position)
 	return 0;
 }
 
+/* Has kTLS made of the direction what @key wants? */
+static bool is_set_up(struct sock *sk, u16 direction, const struct kb_ktls_key *key,
+		      u64 position)
+{
+	const struct tls_context *ctx = tls_get_ctx(sk);
+
+	return is_sw(ctx, direction) && ctx->prot_info.version == key->tls_version &&
+	       ctx->prot_info.cipher_type == key->suite->cipher &&
+	       !may_install(sk, direction, position);
+}
+
 static struct tls_crypto_info *crypto_info(struct tls_context *ctx, u16 direction)
 {
 	return direction == KEYBLOB_DIR_TX ? &ctx->crypto_send.info : &ctx->crypto_recv.info;
@@ -421,11 +432,8 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	 */
 	if (!err || READ_ONCE(sk->sk_prot) != before)
 		kb_ulp_raise(sk, ops);
-	if ((err && is_sw(ctx, direction)) || is_sw(ctx, other) != both ||
-	    (!err && (!is_sw(ctx, direction) ||
-		      ctx->prot_info.version != key->tls_version ||
-		      ctx->prot_info.cipher_type != key->suite->cipher ||
-		      may_install(sk, direction, position)))) {
+	if (is_sw(ctx, other) != both ||
+	    (err ? is_sw(ctx, direction) : !is_set_up(sk, direction, key, position))) {
 		spoiled = true;
 	} else if (!err) {
 		commit(ctx, direction, key);

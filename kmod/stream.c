@@ -927,18 +927,19 @@ __poll_t kb_stream_poll(struct file *file, struct socket *sock,
 
 /* ---- the end ---- */
 
-/* kb_stream_kill() - the connection was reset under a half-made direction */
-void kb_stream_kill(struct sock *sk, int result)
-{
-	WRITE_ONCE(kb_sock(sk)->closing, true);
-	end_rx(sk, KEYBLOB_END_ABORTED, 0, result);
-}
-
 /* kb_stream_fail() - nothing is carried (any more). Under the socket lock. */
 void kb_stream_fail(struct sock *sk, int result)
 {
 	WRITE_ONCE(kb_sock(sk)->closing, true);
 	end_rx_locked(sk, KEYBLOB_END_ABORTED, 0, result);
+}
+
+/* kb_stream_kill() - the connection was reset under a half-made direction */
+void kb_stream_kill(struct sock *sk, int result)
+{
+	lock_sock(sk);
+	kb_stream_fail(sk, result);
+	release_sock(sk);
 }
 
 int kb_stream_shutdown(struct socket *sock, int how)

@@ -65,6 +65,16 @@ static const char *why(int err)
 	}
 }
 
+/* Begins the handshake that was set; if it cannot be, the socket carries nothing. */
+static int begin(struct sock *sk, const struct kb_template *t)
+{
+	int err = kb_handshake_begin(sk, &t->what, &t->who);
+
+	if (err)
+		kb_handshake_fail(sk, -err, why(err));
+	return err;
+}
+
 /*
  * kb_template_promote() - make a keyblob socket of one that is connected now, and begin
  * the handshake that was set
@@ -91,9 +101,7 @@ int kb_template_promote(struct sock *sk)
 	if (err)
 		kb_handshake_fail(sk, -err, "the connected socket cannot be attached");
 	else if (t)
-		err = kb_handshake_begin(sk, &t->what, &t->who);
-	if (err && t)
-		kb_handshake_fail(sk, -err, why(err));
+		err = begin(sk, t);
 	template_free(t);
 out:
 	mutex_unlock(&kb->import);
@@ -259,12 +267,10 @@ static int begin_accepted(struct sock *sk, const struct kb_template *t)
 
 	err = READ_ONCE(sk->sk_prot)->setsockopt(sk, SOL_TCP, TCP_ULP, KERNEL_SOCKPTR(name),
 						 strlen(name));
-	if (err || !t)
-		return err;
-	err = kb_handshake_begin(sk, &t->what, &t->who);
-	if (err)
-		kb_handshake_fail(sk, -err, why(err));
-	return 0;
+	/* How it fails, the socket tells. */
+	if (!err && t)
+		begin(sk, t);
+	return err;
 }
 
 /* kb_template_accepted() - @sock, which listens, has given @newsock to accept(2) */
