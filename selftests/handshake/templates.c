@@ -14,23 +14,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "app.h"
+#include "exchange.h"
 #include "kselftest_harness.h"
-#include "lib/net.h"
 
 #define STILL	150	/* ms in which nothing happens */
 #define SOON	5000	/* ms in which it does */
 
-static struct answer answer;
 static struct accepted got;
 static struct app_result result;
 
 FIXTURE(templates)
 {
-	struct agent a;
-	struct app app;
-	struct conn c;			/* fd: what the agent got; peer: the other end */
+	struct exchange x;
 	int other;			/* listens, for an application that connects; or
 					 * connects to one that listens */
 	struct sockaddr_storage addr;
@@ -73,28 +68,23 @@ FIXTURE_SETUP(templates)
 	int listener = tcp_listen(variant->family, &self->addr, &self->len);
 	int own;
 
-	ASSERT_EQ(0, agent_new(&self->a));
+	ASSERT_EQ(0, exchange_init(&self->x));
 	ASSERT_LE(0, fd);
 	ASSERT_LE(0, listener);
 	own = variant->role == KEYBLOB_ROLE_CLIENT ? fd : listener;
 	self->other = own == fd ? listener : fd;
 	ASSERT_EQ(0, keyblob_attach(own));
-	ASSERT_EQ(0, app_start(&self->app, own, 65534));
+	ASSERT_EQ(0, app_start(&self->x.app, own, 65534));
 	close(own);
-	self->app.address = self->addr;
-	self->app.what.role = variant->role;
+	self->x.app.address = self->addr;
+	self->x.app.what.role = variant->role;
 	if (variant->role == KEYBLOB_ROLE_CLIENT)
-		strcpy(self->app.what.peer_name, "server.example");
-	memset(&self->c, 0, sizeof(self->c));
-	self->c.fd = -1;
-	self->c.peer.fd = -1;
-	key_random(&self->c.tx, KEYBLOB_DIR_TX, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128);
-	key_random(&self->c.rx, KEYBLOB_DIR_RX, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128);
+		strcpy(self->x.app.what.peer_name, "server.example");
 }
 
 FIXTURE_TEARDOWN(templates)
 {
-	app_kill(&self->app);
+	app_kill(&self->x.app);
 }
 
 #define CLIENTS_ONLY() do {						\
@@ -110,53 +100,16 @@ FIXTURE_TEARDOWN(templates)
 /* The other end of the connection that the application made, or is to accept. */
 static int meet(FIXTURE_DATA(templates) *self)
 {
-	self->c.peer.fd = accept(self->other, NULL, NULL);
-	return self->c.peer.fd < 0 ? -errno : conn_peer(&self->c);
+	self->x.c.peer.fd = accept(self->other, NULL, NULL);
+	return self->x.c.peer.fd < 0 ? -errno : conn_peer(&self->x.c);
 }
 
 static int call_in(FIXTURE_DATA(templates) *self)
 {
-	self->c.peer.fd = self->other;
+	self->x.c.peer.fd = self->other;
 	if (connect(self->other, (struct sockaddr *)&self->addr, self->len))
 		return -errno;
-	return conn_peer(&self->c);
-}
-
-/* The agent takes the request; 0 or a negative errno. */
-static int take(FIXTURE_DATA(templates) *self)
-{
-	int err = agent_take(&self->a, &got);
-
-	self->c.fd = got.fd;
-	return err;
-}
-
-static int succeed(FIXTURE_DATA(templates) *self)
-{
-	int err = conn_import(&self->c);
-
-	if (err)
-		return err;
-	close(self->c.fd);
-	return agent_done(&self->a, got.id, 0, &answer);
-}
-
-static int fail(FIXTURE_DATA(templates) *self, int error)
-{
-	close(self->c.fd);
-	return agent_done(&self->a, got.id, error, &answer);
-}
-
-/* Does data flow between the application and the peer, under TLS? */
-static bool works(FIXTURE_DATA(templates) *self)
-{
-	char data[5];
-
-	return app_do(&self->app, APP_WRITE, 0) == 5 &&
-	       !tls_peer_read(&self->c.peer, data, 5) && !memcmp(data, "hello", 5) &&
-	       !tls_peer_write(&self->c.peer, "world", 5) &&
-	       !app_call(&self->app, APP_READ, 0) && app_end(&self->app, &result, SOON) &&
-	       result.ret == 5 && !memcmp(result.data, "world", 5);
+	return conn_peer(&self->x.c);
 }
 
 /* Bytes that have reached the peer, after a while. */
@@ -165,7 +118,7 @@ static int at_peer(FIXTURE_DATA(templates) *self)
 	int n = 0;
 
 	usleep(50000);
-	return ioctl(self->c.peer.fd, FIONREAD, &n) ? -errno : n;
+	return ioctl(self->x.c.peer.fd, FIONREAD, &n) ? -errno : n;
 }
 
 /* ---- clients ---- */
@@ -173,53 +126,53 @@ static int at_peer(FIXTURE_DATA(templates) *self)
 TEST_F(templates, connect_returns_when_the_keys_are_there)
 {
 	CLIENTS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_call(&self->app, APP_CONNECT, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_CONNECT, 0));
 	ASSERT_EQ(0, meet(self));
-	ASSERT_EQ(0, take(self));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
 	EXPECT_STREQ("server.example", nla_get_string(
 			     got.answer.attrs[KEYBLOB_A_GENL_PEER_NAME]));
-	EXPECT_FALSE(app_end(&self->app, &result, STILL));
-	ASSERT_EQ(0, succeed(self));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	EXPECT_FALSE(app_end(&self->x.app, &result, STILL));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(0, result.ret);
-	EXPECT_TRUE(works(self));
-	EXPECT_EQ(-EISCONN, app_do(&self->app, APP_CONNECT, 0));
-	EXPECT_EQ(-EISCONN, app_do(&self->app, APP_HANDSHAKE, 0));
+	EXPECT_TRUE(exchange_works(&self->x));
+	EXPECT_EQ(-EISCONN, app_do(&self->x.app, APP_CONNECT, 0));
+	EXPECT_EQ(-EISCONN, app_do(&self->x.app, APP_HANDSHAKE, 0));
 }
 
 TEST_F(templates, connect_fails_as_the_handshake_does)
 {
 	CLIENTS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_call(&self->app, APP_CONNECT, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_CONNECT, 0));
 	ASSERT_EQ(0, meet(self));
-	ASSERT_EQ(0, take(self));
-	ASSERT_EQ(0, fail(self, EKEYREJECTED));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	ASSERT_EQ(0, exchange_fail(&self->x, &got, EKEYREJECTED));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(-EKEYREJECTED, result.ret);
-	EXPECT_EQ(-EPIPE, app_do(&self->app, APP_WRITE, 0));
-	EXPECT_EQ(-ENOTCONN, app_do(&self->app, APP_READ, 0));
+	EXPECT_EQ(-EPIPE, app_do(&self->x.app, APP_WRITE, 0));
+	EXPECT_EQ(-ENOTCONN, app_do(&self->x.app, APP_READ, 0));
 	EXPECT_EQ(0, at_peer(self));
 }
 
 TEST_F(templates, nonblocking_connect_is_done_when_the_keys_are_there)
 {
 	CLIENTS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
-	EXPECT_EQ(-EINPROGRESS, app_do(&self->app, APP_CONNECT, 0));
-	ASSERT_EQ(0, app_call(&self->app, APP_POLL_WAIT, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
+	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_POLL_WAIT, 0));
 	ASSERT_EQ(0, meet(self));
-	EXPECT_FALSE(app_end(&self->app, &result, STILL));
-	ASSERT_EQ(0, take(self));
-	EXPECT_FALSE(app_end(&self->app, &result, STILL));
-	ASSERT_EQ(0, succeed(self));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	EXPECT_FALSE(app_end(&self->x.app, &result, STILL));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	EXPECT_FALSE(app_end(&self->x.app, &result, STILL));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(POLLOUT, result.ret);
-	EXPECT_EQ(0, app_do(&self->app, APP_SO_ERROR, 0));
-	EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_READ, 0));
-	EXPECT_EQ(5, app_do(&self->app, APP_WRITE, 0));
+	EXPECT_EQ(0, app_do(&self->x.app, APP_SO_ERROR, 0));
+	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_READ, 0));
+	EXPECT_EQ(5, app_do(&self->x.app, APP_WRITE, 0));
 }
 
 TEST_F(templates, nonblocking_connect_asked_again_says_how_far_it_is)
@@ -227,63 +180,63 @@ TEST_F(templates, nonblocking_connect_asked_again_says_how_far_it_is)
 	long again;
 
 	CLIENTS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
-	EXPECT_EQ(-EINPROGRESS, app_do(&self->app, APP_CONNECT, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
+	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
 	ASSERT_EQ(0, meet(self));
-	app_do(&self->app, APP_POLL, 0);
-	ASSERT_EQ(0, take(self));
-	EXPECT_EQ(-EALREADY, app_do(&self->app, APP_CONNECT, 0));
-	EXPECT_EQ(0, app_do(&self->app, APP_POLL, 0));
-	ASSERT_EQ(0, succeed(self));
-	again = app_do(&self->app, APP_CONNECT, 0);
+	app_do(&self->x.app, APP_POLL, 0);
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	EXPECT_EQ(-EALREADY, app_do(&self->x.app, APP_CONNECT, 0));
+	EXPECT_EQ(0, app_do(&self->x.app, APP_POLL, 0));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	again = app_do(&self->x.app, APP_CONNECT, 0);
 	EXPECT_TRUE(again == 0 || again == -EISCONN);
-	EXPECT_EQ(-EISCONN, app_do(&self->app, APP_CONNECT, 0));
+	EXPECT_EQ(-EISCONN, app_do(&self->x.app, APP_CONNECT, 0));
 }
 
 TEST_F(templates, nonblocking_connect_that_fails_is_told_by_so_error)
 {
 	CLIENTS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
-	EXPECT_EQ(-EINPROGRESS, app_do(&self->app, APP_CONNECT, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
+	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
 	ASSERT_EQ(0, meet(self));
-	ASSERT_EQ(0, app_call(&self->app, APP_POLL_WAIT, 0));
-	ASSERT_EQ(0, take(self));
-	ASSERT_EQ(0, fail(self, EKEYREJECTED));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_POLL_WAIT, 0));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	ASSERT_EQ(0, exchange_fail(&self->x, &got, EKEYREJECTED));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(POLLERR, result.ret & POLLERR);
-	EXPECT_EQ(EKEYREJECTED, app_do(&self->app, APP_SO_ERROR, 0));
-	EXPECT_EQ(-EPIPE, app_do(&self->app, APP_WRITE, 0));
+	EXPECT_EQ(EKEYREJECTED, app_do(&self->x.app, APP_SO_ERROR, 0));
+	EXPECT_EQ(-EPIPE, app_do(&self->x.app, APP_WRITE, 0));
 }
 
 TEST_F(templates, nobody_listens_is_an_ordinary_refusal)
 {
 	CLIENTS_ONLY();
 	close(self->other);
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	EXPECT_EQ(-ECONNREFUSED, app_do(&self->app, APP_CONNECT, 0));
-	EXPECT_EQ(-ECONNREFUSED, app_do(&self->app, APP_CONNECT, 0));
-	EXPECT_FALSE(agent_is_told(&self->a, STILL));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	EXPECT_EQ(-ECONNREFUSED, app_do(&self->x.app, APP_CONNECT, 0));
+	EXPECT_EQ(-ECONNREFUSED, app_do(&self->x.app, APP_CONNECT, 0));
+	EXPECT_FALSE(agent_is_told(&self->x.a, STILL));
 }
 
 TEST_F(templates, without_an_agent_nothing_is_connected)
 {
 	struct pollfd pfd;
 
-	agent_close(&self->a);
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
+	agent_close(&self->x.a);
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
 	if (variant->role == KEYBLOB_ROLE_CLIENT) {
-		EXPECT_EQ(-ESRCH, app_do(&self->app, APP_CONNECT, 0));
+		EXPECT_EQ(-ESRCH, app_do(&self->x.app, APP_CONNECT, 0));
 		ASSERT_EQ(0, meet(self));
 	} else {
 		ASSERT_EQ(0, call_in(self));
-		EXPECT_EQ(0, app_do(&self->app, APP_ACCEPT, 0));
-		EXPECT_EQ(-ESRCH, app_do(&self->app, APP_READ, 0));
+		EXPECT_EQ(0, app_do(&self->x.app, APP_ACCEPT, 0));
+		EXPECT_EQ(-ESRCH, app_do(&self->x.app, APP_READ, 0));
 	}
-	EXPECT_EQ(-EPIPE, app_do(&self->app, APP_WRITE, 0));
-	EXPECT_EQ(-ENOTCONN, app_do(&self->app, APP_READ, 0));
-	pfd = (struct pollfd){ .fd = self->c.peer.fd, .events = POLLIN };
+	EXPECT_EQ(-EPIPE, app_do(&self->x.app, APP_WRITE, 0));
+	EXPECT_EQ(-ENOTCONN, app_do(&self->x.app, APP_READ, 0));
+	pfd = (struct pollfd){ .fd = self->x.c.peer.fd, .events = POLLIN };
 	EXPECT_EQ(1, poll(&pfd, 1, SOON));
 	EXPECT_EQ(0, at_peer(self));
 }
@@ -293,28 +246,28 @@ TEST_F(templates, nothing_plain_leaves)
 {
 	int i;
 
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
 	if (variant->role == KEYBLOB_ROLE_CLIENT) {
-		EXPECT_EQ(-EINPROGRESS, app_do(&self->app, APP_CONNECT, 0));
+		EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
 		for (i = 0; i < 20; i++)
-			EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_WRITE, 0));
+			EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_WRITE, 0));
 		ASSERT_EQ(0, meet(self));
 	} else {
 		ASSERT_EQ(0, call_in(self));
-		ASSERT_EQ(0, app_do(&self->app, APP_ACCEPT, 0));
-		ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
+		ASSERT_EQ(0, app_do(&self->x.app, APP_ACCEPT, 0));
+		ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
 	}
-	EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_WRITE, 0));
-	EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_SENDFILE, 0));
-	EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_READ, 0));
-	EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_SPLICE, 0));
-	ASSERT_EQ(0, take(self));
-	EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_WRITE, 0));
-	EXPECT_EQ(-EAGAIN, app_do(&self->app, APP_SENDFILE, 0));
+	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_WRITE, 0));
+	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_SENDFILE, 0));
+	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_READ, 0));
+	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_SPLICE, 0));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_WRITE, 0));
+	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_SENDFILE, 0));
 	EXPECT_EQ(0, at_peer(self));
-	ASSERT_EQ(0, succeed(self));
-	EXPECT_EQ(5, app_do(&self->app, APP_WRITE, 0));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	EXPECT_EQ(5, app_do(&self->x.app, APP_WRITE, 0));
 }
 
 /* What somebody sends and breaks off before there is TLS is not data. */
@@ -322,24 +275,24 @@ TEST_F(templates, nothing_plain_is_read)
 {
 	const struct linger reset = { .l_onoff = 1 };
 
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
 	if (variant->role == KEYBLOB_ROLE_CLIENT) {
-		ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
-		EXPECT_EQ(-EINPROGRESS, app_do(&self->app, APP_CONNECT, 0));
+		ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
+		EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
 		ASSERT_EQ(0, meet(self));
 	} else {
 		ASSERT_EQ(0, call_in(self));
-		ASSERT_EQ(0, app_do(&self->app, APP_ACCEPT, 0));
-		ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
+		ASSERT_EQ(0, app_do(&self->x.app, APP_ACCEPT, 0));
+		ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
 	}
-	ASSERT_EQ(5, send(self->c.peer.fd, "plain", 5, 0));
-	ASSERT_EQ(0, setsockopt(self->c.peer.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
-	close(self->c.peer.fd);
+	ASSERT_EQ(5, send(self->x.c.peer.fd, "plain", 5, 0));
+	ASSERT_EQ(0, setsockopt(self->x.c.peer.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
+	close(self->x.c.peer.fd);
 	usleep(50000);
-	EXPECT_GT(0, app_do(&self->app, APP_READ, 0));
-	EXPECT_GT(0, app_do(&self->app, APP_SPLICE, 0));
-	EXPECT_GT(0, app_do(&self->app, APP_WRITE, 0));
-	EXPECT_GT(0, app_do(&self->app, APP_READ, 0));
+	EXPECT_GT(0, app_do(&self->x.app, APP_READ, 0));
+	EXPECT_GT(0, app_do(&self->x.app, APP_SPLICE, 0));
+	EXPECT_GT(0, app_do(&self->x.app, APP_WRITE, 0));
+	EXPECT_GT(0, app_do(&self->x.app, APP_READ, 0));
 }
 
 /* Whoever polls or accepts: the option's setter asks. */
@@ -348,12 +301,12 @@ TEST_F(templates, who_set_the_option_asks)
 	struct pollfd pfd;
 	int fd, one;
 
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	fd = app_dup(&self->app);
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	fd = app_dup(&self->x.app);
 	ASSERT_LE(0, fd);
 	if (variant->role == KEYBLOB_ROLE_CLIENT) {
-		ASSERT_EQ(0, app_do(&self->app, APP_NONBLOCK, 0));
-		EXPECT_EQ(-EINPROGRESS, app_do(&self->app, APP_CONNECT, 0));
+		ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
+		EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
 		pfd = (struct pollfd){ .fd = fd, .events = POLLOUT };
 		poll(&pfd, 1, STILL);
 	} else {
@@ -361,9 +314,9 @@ TEST_F(templates, who_set_the_option_asks)
 		one = accept(fd, NULL, NULL);
 		ASSERT_LE(0, one);
 	}
-	ASSERT_EQ(0, take(self));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
 	EXPECT_EQ(65534, nla_get_u32(got.answer.attrs[KEYBLOB_A_GENL_UID]));
-	EXPECT_EQ(self->app.pid, nla_get_u32(got.answer.attrs[KEYBLOB_A_GENL_PID]));
+	EXPECT_EQ(self->x.app.pid, nla_get_u32(got.answer.attrs[KEYBLOB_A_GENL_PID]));
 }
 
 TEST_F(templates, data_in_a_syn_is_refused)
@@ -394,17 +347,17 @@ TEST_F(templates, what_was_set_can_be_set_anew)
 	ASSERT_EQ(0, keyblob_attach(fd));
 	ASSERT_EQ(0, keyblob_info(fd, &status));
 	EXPECT_EQ(KEYBLOB_HANDSHAKE_NONE, status.handshake);
-	ASSERT_EQ(0, setsockopt(fd, SOL_KEYBLOB, KEYBLOB_HANDSHAKE, &self->app.what,
-				sizeof(self->app.what)));
+	ASSERT_EQ(0, setsockopt(fd, SOL_KEYBLOB, KEYBLOB_HANDSHAKE, &self->x.app.what,
+				sizeof(self->x.app.what)));
 	ASSERT_EQ(0, keyblob_info(fd, &status));
 	EXPECT_EQ(KEYBLOB_HANDSHAKE_SET, status.handshake);
 	close(fd);
 
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	strcpy(self->app.what.peer_name, "another.example");
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_call(&self->app, APP_CONNECT, 0));
-	ASSERT_EQ(0, take(self));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	strcpy(self->x.app.what.peer_name, "another.example");
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_CONNECT, 0));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
 	EXPECT_STREQ("another.example", nla_get_string(
 			     got.answer.attrs[KEYBLOB_A_GENL_PEER_NAME]));
 }
@@ -412,20 +365,20 @@ TEST_F(templates, what_was_set_can_be_set_anew)
 TEST_F(templates, signal_interrupts_connect_and_it_goes_on)
 {
 	CLIENTS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_do(&self->app, APP_SIGNALS, 0));
-	ASSERT_EQ(0, app_call(&self->app, APP_CONNECT, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_SIGNALS, 0));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_CONNECT, 0));
 	ASSERT_EQ(0, meet(self));
-	ASSERT_EQ(0, take(self));
-	ASSERT_EQ(0, kill(self->app.pid, SIGUSR1));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	ASSERT_EQ(0, kill(self->x.app.pid, SIGUSR1));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(-EINTR, result.ret);
-	ASSERT_EQ(0, app_call(&self->app, APP_CONNECT, 0));
-	EXPECT_FALSE(app_end(&self->app, &result, STILL));
-	ASSERT_EQ(0, succeed(self));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_CONNECT, 0));
+	EXPECT_FALSE(app_end(&self->x.app, &result, STILL));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_TRUE(result.ret == 0 || result.ret == -EISCONN);
-	EXPECT_TRUE(works(self));
+	EXPECT_TRUE(exchange_works(&self->x));
 }
 
 /* ---- servers ---- */
@@ -433,50 +386,50 @@ TEST_F(templates, signal_interrupts_connect_and_it_goes_on)
 TEST_F(templates, accepted_sockets_have_their_handshake_under_way)
 {
 	SERVERS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
 	ASSERT_EQ(0, call_in(self));
 	/* Before it is accepted, nobody is asked. */
-	EXPECT_FALSE(agent_is_told(&self->a, STILL));
-	ASSERT_EQ(0, app_do(&self->app, APP_ACCEPT, 0));
-	ASSERT_EQ(0, take(self));
-	ASSERT_EQ(0, app_call(&self->app, APP_READ, 0));
-	EXPECT_FALSE(app_end(&self->app, &result, STILL));
-	ASSERT_EQ(0, succeed(self));
-	ASSERT_EQ(0, tls_peer_write(&self->c.peer, "world", 5));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	EXPECT_FALSE(agent_is_told(&self->x.a, STILL));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_ACCEPT, 0));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_READ, 0));
+	EXPECT_FALSE(app_end(&self->x.app, &result, STILL));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	ASSERT_EQ(0, tls_peer_write(&self->x.c.peer, "world", 5));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(5, result.ret);
 	EXPECT_EQ(0, memcmp(result.data, "world", 5));
-	EXPECT_TRUE(works(self));
+	EXPECT_TRUE(exchange_works(&self->x));
 }
 
 TEST_F(templates, poll_waits_for_the_handshake_of_an_accepted_socket)
 {
 	SERVERS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
-	ASSERT_EQ(0, app_call(&self->app, APP_POLL_WAIT, 0));
-	EXPECT_FALSE(app_end(&self->app, &result, STILL));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_POLL_WAIT, 0));
+	EXPECT_FALSE(app_end(&self->x.app, &result, STILL));
 	ASSERT_EQ(0, call_in(self));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(POLLIN, result.ret);
-	ASSERT_EQ(0, app_do(&self->app, APP_ACCEPT, 0));
-	ASSERT_EQ(0, app_call(&self->app, APP_POLL_WAIT, 0));
-	ASSERT_EQ(0, take(self));
-	EXPECT_FALSE(app_end(&self->app, &result, STILL));
-	ASSERT_EQ(0, succeed(self));
-	ASSERT_TRUE(app_end(&self->app, &result, SOON));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_ACCEPT, 0));
+	ASSERT_EQ(0, app_call(&self->x.app, APP_POLL_WAIT, 0));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	EXPECT_FALSE(app_end(&self->x.app, &result, STILL));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	ASSERT_TRUE(app_end(&self->x.app, &result, SOON));
 	EXPECT_EQ(POLLOUT, result.ret);
 }
 
 TEST_F(templates, failure_of_an_accepted_socket_is_its_alone)
 {
 	SERVERS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
 	ASSERT_EQ(0, call_in(self));
-	ASSERT_EQ(0, app_do(&self->app, APP_ACCEPT, 0));
-	ASSERT_EQ(0, take(self));
-	ASSERT_EQ(0, fail(self, ECONNABORTED));
-	EXPECT_EQ(-ECONNABORTED, app_do(&self->app, APP_READ, 0));
-	EXPECT_EQ(-ENOTCONN, app_do(&self->app, APP_READ, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_ACCEPT, 0));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	ASSERT_EQ(0, exchange_fail(&self->x, &got, ECONNABORTED));
+	EXPECT_EQ(-ECONNABORTED, app_do(&self->x.app, APP_READ, 0));
+	EXPECT_EQ(-ENOTCONN, app_do(&self->x.app, APP_READ, 0));
 	EXPECT_EQ(0, at_peer(self));
 }
 
@@ -486,10 +439,10 @@ TEST_F(templates, listening_socket_goes_with_its_backlog)
 	char byte;
 
 	SERVERS_ONLY();
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
 	ASSERT_EQ(0, call_in(self));
-	ASSERT_EQ(0, app_do(&self->app, APP_CLOSE, 0));
-	EXPECT_GE(0, recv(self->c.peer.fd, &byte, 1, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_CLOSE, 0));
+	EXPECT_GE(0, recv(self->x.c.peer.fd, &byte, 1, 0));
 }
 
 /* ---- both ---- */
@@ -499,24 +452,24 @@ TEST_F(templates, application_that_dies_takes_the_request_back)
 	uint32_t counts[3];
 	int i;
 
-	ASSERT_EQ(0, app_do(&self->app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
 	if (variant->role == KEYBLOB_ROLE_CLIENT) {
-		ASSERT_EQ(0, app_call(&self->app, APP_CONNECT, 0));
+		ASSERT_EQ(0, app_call(&self->x.app, APP_CONNECT, 0));
 		ASSERT_EQ(0, meet(self));
 	} else {
 		ASSERT_EQ(0, call_in(self));
-		ASSERT_EQ(0, app_do(&self->app, APP_ACCEPT, 0));
+		ASSERT_EQ(0, app_do(&self->x.app, APP_ACCEPT, 0));
 	}
-	ASSERT_TRUE(agent_is_told(&self->a, SOON));
-	app_kill(&self->app);
+	ASSERT_TRUE(agent_is_told(&self->x.a, SOON));
+	app_kill(&self->x.app);
 	for (i = 0; i < 100; i++) {
-		ASSERT_EQ(0, agent_status(&self->a, counts));
+		ASSERT_EQ(0, agent_status(&self->x.a, counts));
 		if (!counts[1])
 			break;
 		usleep(20000);
 	}
 	EXPECT_EQ(0, counts[1]);
-	EXPECT_EQ(-EAGAIN, agent_accept(&self->a, &got));
+	EXPECT_EQ(-EAGAIN, agent_accept(&self->x.a, &got));
 }
 
 TEST_HARNESS_MAIN
