@@ -248,7 +248,7 @@ static int attach(struct sock *sk)
 	if (sk->sk_user_data || kb_ktls_offloads(sk))
 		return -EOPNOTSUPP;
 
-	kb = kzalloc(sizeof(*kb), GFP_KERNEL);
+	kb = kzalloc(sizeof(*kb), GFP_KERNEL_ACCOUNT);
 	if (!kb)
 		return -ENOMEM;
 	mutex_init(&kb->import);

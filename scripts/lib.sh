@@ -18,7 +18,7 @@ die() {
 # debian_of KERNEL: the Debian release whose archive has that kernel.
 debian_of() {
 	case $1 in
-	6.1 | 6.12) echo bookworm ;;
+	6.1 | 6.12 | debug) echo bookworm ;;
 	7.3) echo trixie ;;
 	*) return 1 ;;
 	esac

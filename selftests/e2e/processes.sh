@@ -101,7 +101,7 @@ request_of_a_replaced_worker_that_dies_is_given_up() {
 import socket, time
 s = socket.create_server(('127.0.0.1', $peer_port))
 c = s.accept()[0]; c.recv(1); print('asked', flush=True); time.sleep(60)"
-	client -s -t 2000 -a "$agent_path" "$peer_port" </dev/null 2>client.log &
+	client -s -t 8000 -a "$agent_path" "$peer_port" </dev/null 2>client.log &
 	client=$!
 	started+=("$client")
 	until_true 10 grep -q asked peer.out
@@ -168,8 +168,8 @@ peers_that_never_finish_keep_nobody_out() {
 	expect "$(peer "$app_port" finish close hello)" 'handshake=yes'
 	alone=$(($(now_ms) - began))
 	talk lorises loris 2000 "$app_port"
-	until_true 60 grep -q connected lorises.out
-	until_true 60 turned_away 1500
+	until_true 120 grep -q connected lorises.out
+	until_true 120 turned_away 1500
 	for _ in 1 2 3 4 5; do
 		began=$(now_ms)
 		expect "$(peer "$app_port" finish close hello)" 'handshake=yes .*end=eof'

@@ -95,6 +95,7 @@ agent_serves_with_the_powers_that_are_left() {
 	expect "$(peer "$app_port" connect http)" 'handshake=no'
 	expect "$(keyblob status)" 'handshakes done, as server +1'
 	fails journal_has 'not locked'
+	fails grep -E '^VmLck:[[:space:]]+0 kB' "/proc/$(main_pid)/status"
 	start_plain
 	good_peer
 	fails journal_has 'ask the kernel'

@@ -25,6 +25,10 @@
  *	EINVAL		malformed, or a blob for the other direction
  *	ENOTCONN	the socket is not (or no longer) connected
  *
+ * One refusal changes something: an import whose blob another thread changes meanwhile,
+ * or whose route moves to a device that would take the key, fails with ECONNABORTED and
+ * resets the connection.
+ *
  * With its keys, the socket is an ordinary one: read(2), write(2), sendfile(2),
  * splice(2), poll(2) and io_uring carry application data. Session tickets are
  * consumed, KeyUpdates obeyed and answered, close_notify is sent by shutdown(2) and

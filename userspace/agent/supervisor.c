@@ -24,6 +24,7 @@
 #include "kernel_agent.h"
 #include "listener.h"
 #include "log.h"
+#include "memory.h"
 #include "seal.h"
 #include "service.h"
 #include "supervisor.h"
@@ -530,6 +531,8 @@ int supervisor_run(struct options *options, struct config *config)
 		.status = 1,
 	};
 
+	/* PINs and keys of tickets. */
+	memory_lock();
 	s.env.arg = &s;
 	if (set_up(&s) || prepare_ring(&s, config) || open_listener(&s, config))
 		goto out;
