@@ -12,47 +12,6 @@
 #include "lib/net.h"
 #include "lib/suites.h"
 
-static int send_fd(int via, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { .iov_base = "f", .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
-	return sendmsg(via, &msg, 0) == 1 ? 0 : -1;
-}
-
-static int recv_fd(int via)
-{
-	char control[CMSG_SPACE(sizeof(int))], byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg;
-	int fd;
-
-	if (recvmsg(via, &msg, 0) != 1)
-		return -1;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg)
-		return -1;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
-}
-
 FIXTURE(process)
 {
 	int fds[2];
@@ -74,7 +33,7 @@ SUITE_VARIANTS(process);
 static void agent(int channel, const struct keyblob_key *tx, const struct keyblob_key *rx)
 {
 	uint8_t blobs[2][KEYBLOB_BLOB_SIZE];
-	int fd = recv_fd(channel);
+	int fd = fd_recv(channel);
 	char byte;
 
 	if (fd < 0 || setresuid(65534, 65534, 65534) || keyblob_attach(fd) ||
@@ -104,7 +63,7 @@ FIXTURE_SETUP(process)
 		agent(self->channel[1], &self->c.tx, &self->c.rx);
 	}
 	close(self->channel[1]);
-	ASSERT_EQ(0, send_fd(self->channel[0], self->c.fd));
+	ASSERT_EQ(0, fd_send(self->channel[0], self->c.fd));
 	ASSERT_EQ(sizeof(self->blobs), recv(self->channel[0], self->blobs,
 					    sizeof(self->blobs), 0));
 }
