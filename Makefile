@@ -2,7 +2,8 @@
 # make			the module and all of user space, in build/
 # make demo		the main job, on real input, in a throwaway guest
 # make check		the tests, in a guest with kernel KERNEL
-# make check-matrix	the same for every kernel
+# make check-matrix	the same for every kernel, and for one that checks all it does
+# make check-mutants	are bugs that are planted on purpose caught?
 # make lint		style and static analysis
 # make install		DESTDIR and PREFIX as usual; the module goes to the running kernel
 # make clean
@@ -49,7 +50,7 @@ CLI_OBJS	:= $(call objects,cli)
 CLI_RUN_OBJS	:= $(B)/preload/settings.o $(B)/preload/template.o
 EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
 
-.PHONY: all userspace module demo check check-matrix lint install clean deps
+.PHONY: all userspace module demo check check-matrix check-mutants lint install clean deps
 all: module userspace
 
 userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc \
@@ -130,7 +131,10 @@ check: deps
 	scripts/check $(KERNEL)
 
 check-matrix: deps
-	scripts/check 6.1 6.12 7.3
+	scripts/check 6.1 6.12 7.3 debug
+
+check-mutants: deps
+	selftests/mutants/run
 
 lint: deps
 	scripts/lint
