@@ -3,6 +3,7 @@
 # make demo		the main job, on real input, in a throwaway guest
 # make check		the tests, in a guest with kernel KERNEL
 # make check-matrix	the same for every kernel
+# make fuzz		what parses bytes from elsewhere, each for FUZZ_SECONDS; see selftests/fuzz/run
 # make lint		style and static analysis
 # make install		DESTDIR and PREFIX as usual; the module goes to the running kernel
 # make clean
@@ -27,6 +28,8 @@ KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build), \
 	   $(lastword $(sort $(wildcard /usr/src/linux-headers-*-amd64))), \
 	   $(shell scripts/kernel $(KERNEL) --headers))
 
+FUZZ_SECONDS ?= 300
+
 VERSION	:= 0.1
 SONAME	:= libkeyblob.so.0
 B	:= build$(if $(KEYLOG),/keylog)
@@ -49,7 +52,7 @@ CLI_OBJS	:= $(call objects,cli)
 CLI_RUN_OBJS	:= $(B)/preload/settings.o $(B)/preload/template.o
 EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
 
-.PHONY: all userspace module demo check check-matrix lint install clean deps
+.PHONY: all userspace module demo check check-matrix fuzz lint install clean deps
 all: module userspace
 
 userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc \
@@ -131,6 +134,10 @@ check: deps
 
 check-matrix: deps
 	scripts/check 6.1 6.12 7.3
+
+fuzz: deps
+	$(MAKE) -s -C selftests fuzz
+	selftests/fuzz/run --seconds $(FUZZ_SECONDS)
 
 lint: deps
 	scripts/lint
