@@ -224,6 +224,7 @@ static bool take_line(struct section *section, struct config *config, char *text
 		return true;
 	*end = '\0';
 	given.value = end + 1;
+	section->given = 0;	/* as on the command line: the last one counts */
 	return !section_set(section, text, &given);
 }
 
@@ -242,6 +243,7 @@ static void check_lines(const uint8_t *data, size_t size)
 
 		now = write_config(&config);
 		must(taken || !strcmp(now, meaning));
+		check_ranges(&config);
 		free(meaning);
 		free(text);
 		meaning = now;

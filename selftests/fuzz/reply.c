@@ -103,6 +103,23 @@ static void check_done(const struct kb_request *request)
 		must(*request->failure.text && is_line(request->failure.text));
 }
 
+/* A string ends in its only NUL: none hides behind another. */
+static void check_strings(size_t len)
+{
+	static const enum keyblob_attr strings[] = {
+		KEYBLOB_A_CIPHER_NAME, KEYBLOB_A_GROUP, KEYBLOB_A_ALPN, KEYBLOB_A_SERVER_NAME,
+		KEYBLOB_A_REASON, KEYBLOB_A_PEER_NAME,
+	};
+	const struct nlattr *attr;
+	struct kb_reply reply;
+
+	if (kb_reply_header(&packet, len, &reply) || kb_reply_attrs(&packet, &reply))
+		return;
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		for (attr = reply.attrs[strings[i]]; attr; attr = kb_reply_next(&reply, attr))
+			must(strlen(kb_attr_data(attr)) + 1 == kb_attr_len(attr));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct kb_request *request, *other;
@@ -121,6 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	other = begin(SEQ + KB_BUCKETS);
 
 	fence(packet.bytes, len, sizeof(packet));
+	check_strings(len);
 	err = handle_packet(&agent, &packet, len);
 	fence(packet.bytes, 0, sizeof(packet));
 	must(!err || err == -EPROTO);

@@ -135,37 +135,63 @@ static void kernel_messages(void)
 	seed_message("kernel_message", 0, msg);
 }
 
-static void seed_question(uint32_t key, uint32_t padding, const char *digest, size_t len)
+/* Questions and answers, in a row. */
+static struct {
+	uint8_t bytes[600];
+	size_t len;
+} talk;
+
+static void say(uint8_t how, struct channel_message *message)
 {
-	struct channel_message message = { .type = SIGNING_QUESTION, .id = 9 };
+	const size_t len = offsetof(struct channel_message, data) + message->len;
+
+	message->id = 9;
+	talk.bytes[talk.len++] = how;
+	talk.bytes[talk.len++] = len;
+	memcpy(talk.bytes + talk.len, message, len);
+	talk.len += len;
+}
+
+static void seed_talk(void)
+{
+	seed("signing", talk.bytes[0], talk.bytes + 1, talk.len - 1);
+	talk.len = 0;
+}
+
+static void ask(uint32_t key, uint32_t padding, const char *digest, size_t len, int32_t salt_len)
+{
+	struct channel_message message = { .type = SIGNING_QUESTION };
 	struct signing_question question = {
-		.key = key, .padding = padding, .salt_len = padding == PADDING_PSS ? len : 0,
+		.key = key, .padding = padding, .salt_len = salt_len,
 	};
 
 	strcpy(question.digest, digest);
 	memcpy(message.data, &question, sizeof(question));
 	message.len = sizeof(question) + len;
-	seed("signing", MEND, &message, offsetof(struct channel_message, data) + message.len);
+	say(MEND, &message);
 }
 
 static void signatures(void)
 {
 	const struct signing_failure failure = { -EIO };
-	struct channel_message message = { .type = SIGNING_FAILURE, .id = 9 };
+	struct channel_message message = { .type = SIGNING_FAILURE };
 
-	seed_question(0, PADDING_PSS, "SHA256", 32);
-	seed_question(0, PADDING_PKCS1, "SHA384", 48);
-	seed_question(0, PADDING_NONE, "", 5);
-	seed_question(1, PADDING_NONE, "SHA256", 32);
-	seed_question(1, PADDING_PKCS1, "SHA256", 32);
-	seed_question(2, PADDING_NONE, "", 130);
-	seed_question(3, PADDING_NONE, "", 5);
-	seed_question(4, PADDING_NONE, "", 5);
+	for (uint32_t key = 0; key <= 5; key++) {
+		ask(key, PADDING_NONE, "", 5, 0);
+		seed_talk();
+		ask(key, PADDING_PKCS1, "SHA384", 48, 0);
+		ask(key, PADDING_PSS, "SHA384", 48, 0);
+		ask(key, PADDING_PSS, "SHA384", 48, 48);
+		ask(key, PADDING_NONE, "SHA256", 32, 0);
+		seed_talk();
+	}
 	memcpy(message.data, &failure, sizeof(failure));
 	message.len = sizeof(failure) + 2;
-	seed("signing", MEND | 2, &message, offsetof(struct channel_message, data) + message.len);
+	say(MEND | 2, &message);
 	message.type = SIGNING_VALUE;
-	seed("signing", MEND | 2 | 64, &message, offsetof(struct channel_message, data) + message.len);
+	say(MEND | 2, &message);
+	say(MEND | 2 | 4, &message);
+	seed_talk();
 }
 
 static void names(void)
@@ -187,18 +213,21 @@ static void names(void)
 
 static void certificates(void)
 {
+	static const struct { int type; const char *text; } them[] = {
+		{ GEN_DNS, "*.a.b1" }, { GEN_DNS, "192.0.2.9" }, { GEN_DNS, "0x7f.1" },
+		{ GEN_EMAIL, "a@b" }, { GEN_URI, "u:r" }, { GEN_IPADD, "1234" }, { GEN_IPADD, "12345678abcdefgh" },
+	};
 	GENERAL_NAMES *all = sk_GENERAL_NAME_new_null();
 	uint8_t *der = NULL;
 	int len;
 
-	for (int type = 0; type < 4; type++) {
-		static const int types[] = { GEN_DNS, GEN_EMAIL, GEN_URI, GEN_IPADD };
-		ASN1_STRING *text = ASN1_STRING_type_new(types[type] == GEN_IPADD ? V_ASN1_OCTET_STRING :
-							 V_ASN1_IA5STRING);
+	for (size_t i = 0; i < sizeof(them) / sizeof(them[0]); i++) {
+		const bool octets = them[i].type == GEN_IPADD;
+		ASN1_STRING *text = ASN1_STRING_type_new(octets ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
 		GENERAL_NAME *name = GENERAL_NAME_new();
 
-		ASN1_STRING_set(text, "a.b1", 4);
-		GENERAL_NAME_set0_value(name, types[type], text);
+		ASN1_STRING_set(text, them[i].text, -1);
+		GENERAL_NAME_set0_value(name, them[i].type, text);
 		sk_GENERAL_NAME_push(all, name);
 	}
 	len = i2d_GENERAL_NAMES(all, &der);
