@@ -116,8 +116,8 @@ static char *write_config(const struct config *config)
 		config->timeout_ms % 1000, word(config->kernel_requests));
 	write_setting(to, "worker-user", &config->worker_user);
 	write_setting(to, "signer-user", &config->signer_user);
-	fprintf(to, "log=%s\nlog-level=%s\n", config->log_target == LOG_TO_SYSLOG ? "syslog" : "stderr",
-		levels[config->log_level]);
+	fprintf(to, "log=%s\nlog-level=%s\n",
+		config->log_target == LOG_TO_SYSLOG ? "syslog" : "stderr", levels[config->log_level]);
 	fprintf(to, "[tls]\nmin-version=%s\nmax-version=%s\n",
 		config->min_tls == TLS1_2_VERSION ? "1.2" : "1.3",
 		config->max_tls == TLS1_2_VERSION ? "1.2" : "1.3");

@@ -64,10 +64,7 @@ static inline char *take_string(struct input *in, char end)
 	return string;
 }
 
-/*
- * Fills a packet's buffer with what is left of the input. The rest of the buffer is out of
- * bounds until unfence(). Returns the length.
- */
+/* Fills a packet's buffer with what is left of the input; returns how much that is. */
 static inline size_t take_packet(struct input *in, uint8_t *buffer, size_t size)
 {
 	const size_t len = in->left < size ? in->left : size;
@@ -76,6 +73,7 @@ static inline size_t take_packet(struct input *in, uint8_t *buffer, size_t size)
 	return len;
 }
 
+/* Of @buffer, what is behind @len is out of bounds until unfence(). */
 static inline void fence(const uint8_t *buffer, size_t len, size_t size)
 {
 	ASAN_POISON_MEMORY_REGION(buffer + len, size - len);

@@ -29,7 +29,8 @@ static void check_text(struct nlattr *nla)
 {
 	const char *text = nla ? nla_data(nla) : "";
 
-	must(!nla || (nla_len(nla) <= 256 && memchr(text, 0, nla_len(nla)) == text + nla_len(nla) - 1));
+	must(!nla || nla_len(nla) <= 256);
+	must(!nla || memchr(text, 0, nla_len(nla)) == text + nla_len(nla) - 1);
 	for (; *text; text++)
 		must(*text >= ' ' && *text <= '~');
 }
@@ -37,7 +38,9 @@ static void check_text(struct nlattr *nla)
 /* Answers, with @text wherever there is some in it. */
 static void check_answer(uint64_t id, int error, const char *text)
 {
-	struct handshake_result result = { .error = error, .alert_sent = NO_ALERT, .alert_received = NO_ALERT };
+	struct handshake_result result = {
+		.error = error, .alert_sent = NO_ALERT, .alert_received = NO_ALERT,
+	};
 	struct nlattr *tb[KEYBLOB_A_GENL_MAX + 1];
 	struct nl_msg *msg;
 
@@ -63,7 +66,7 @@ static void check_request(enum kernel_status status, const struct kernel_request
 {
 	const char *name = request->identity, *end = (const char *)packet.data + packet.len;
 
-	must(!request->who.n_groups == !request->who.groups || !request->who.n_groups);
+	must(request->who.groups || !request->who.n_groups);
 	if (status == KERNEL_REQUEST) {
 		must(request->params.import);
 		must(!name || (name > (char *)packet.data && memchr(name, 0, end - name)));

@@ -24,13 +24,14 @@ static void check_address(const struct peer_name *name)
 /* As RFC 1123 section 2.1 has it, with underscores. */
 static void check_dns_name(const struct peer_name *name)
 {
+	static const char accepted[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "0123456789-_";
 	struct in_addr odd;
 	size_t label = 0;
 
 	for (const char *p = name->text;; p++) {
 		if (*p && *p != '.') {
-			must(strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_",
-				    *p));
+			must(strchr(accepted, *p));
 			label++;
 			continue;
 		}

@@ -2,7 +2,7 @@
 /*
  * Control records: however they are cut for kb_record_feed(), they mean the same; what a
  * client may accept in TLS 1.3 is what a plain reading of the stream says. Input: version
- * and role; of each record its type, length, and step, then its bytes.
+ * and role; of each record its type, the step, its length, and its bytes.
  */
 #include <linux/keyblob.h>
 #include <linux/tls.h>
@@ -79,19 +79,16 @@ static void check_record(struct input *in, struct kb_record *at, u16 version, u1
 	const u8 type = KB_TYPE_ALERT + take_byte(in) % 4 - 1;
 	const size_t step = take_byte(in);
 	struct kb_parse p, whole;
+	size_t len = take_byte(in);
 	uint8_t *data;
-	size_t len = take_byte(in) << 4 & 0x30;
 
-	len |= step >> 4;
-	if (len > in->left)
-		len = in->left;
-	if (len > STREAM_MAX - stream_len)
-		len = STREAM_MAX - stream_len;
+	len = len < in->left ? len : in->left;
+	len = len < STREAM_MAX - stream_len ? len : STREAM_MAX - stream_len;
 	data = malloc(len);
 	must(data);
 	take(in, data, len);
 
-	parse(&p, at, version, role, type, data, len, step & 15);
+	parse(&p, at, version, role, type, data, len, step);
 	parse(&whole, at, version, role, type, data, len, 0);
 	must(p.event.kind == whole.event.kind && p.event.alert == whole.event.alert);
 	if (p.event.kind == KB_EVENT_ABORT) {

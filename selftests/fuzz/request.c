@@ -75,7 +75,9 @@ static void check_refused(const struct message *message, const struct handshake_
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct handshake_result untouched = { .alert_sent = NO_ALERT, .alert_received = NO_ALERT };
+	const struct handshake_result untouched = {
+		.alert_sent = NO_ALERT, .alert_received = NO_ALERT,
+	};
 	struct handshake_result refusal = untouched;
 	struct input in = { data, size };
 	const uint8_t how = take_byte(&in);

@@ -215,15 +215,16 @@ static void certificates(void)
 {
 	static const struct { int type; const char *text; } them[] = {
 		{ GEN_DNS, "*.a.b1" }, { GEN_DNS, "192.0.2.9" }, { GEN_DNS, "0x7f.1" },
-		{ GEN_EMAIL, "a@b" }, { GEN_URI, "u:r" }, { GEN_IPADD, "1234" }, { GEN_IPADD, "12345678abcdefgh" },
+		{ GEN_EMAIL, "a@b" }, { GEN_URI, "u:r" },
+		{ GEN_IPADD, "1234" }, { GEN_IPADD, "12345678abcdefgh" },
 	};
 	GENERAL_NAMES *all = sk_GENERAL_NAME_new_null();
 	uint8_t *der = NULL;
 	int len;
 
 	for (size_t i = 0; i < sizeof(them) / sizeof(them[0]); i++) {
-		const bool octets = them[i].type == GEN_IPADD;
-		ASN1_STRING *text = ASN1_STRING_type_new(octets ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
+		ASN1_STRING *text = ASN1_STRING_type_new(them[i].type == GEN_IPADD ?
+							 V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
 		GENERAL_NAME *name = GENERAL_NAME_new();
 
 		ASN1_STRING_set(text, them[i].text, -1);

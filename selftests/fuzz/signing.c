@@ -101,7 +101,8 @@ static bool verifies_message(EVP_PKEY *key, const struct signature *asked,
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) == 1 &&
-		  EVP_DigestVerify(ctx, got->value, got->value_len, asked->tbs, asked->tbs_len) == 1;
+		  EVP_DigestVerify(ctx, got->value, got->value_len, asked->tbs,
+				   asked->tbs_len) == 1;
 
 	EVP_MD_CTX_free(ctx);
 	return ok;
@@ -110,7 +111,9 @@ static bool verifies_message(EVP_PKEY *key, const struct signature *asked,
 static bool verifies_digest(EVP_PKEY *key, const struct signature *asked,
 			    const struct signature *got)
 {
-	static const int paddings[] = { RSA_PKCS1_PADDING, RSA_PKCS1_PADDING, RSA_PKCS1_PSS_PADDING };
+	static const int paddings[] = {
+		RSA_PKCS1_PADDING, RSA_PKCS1_PADDING, RSA_PKCS1_PSS_PADDING
+	};
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
 	const bool rsa = EVP_PKEY_is_a(key, "RSA");
 	bool ok = EVP_PKEY_verify_init(ctx) == 1 &&

@@ -4,7 +4,6 @@
  * of 80 bytes are taken as they are, and no others; a name finds the first key that has it.
  * Input: the name; then of each file its length and its bytes.
  */
-#include <stdarg.h>
 #include <sys/mman.h>
 
 #include "../../userspace/agent/tickets.c"
@@ -28,7 +27,8 @@ static void make_files(struct files *files)
 {
 	for (int i = 0; i < FILES_MAX; i++) {
 		files->fds[i] = memfd_create("tickets", MFD_CLOEXEC);
-		snprintf(files->paths[i], sizeof(files->paths[i]), "/proc/self/fd/%d", files->fds[i]);
+		snprintf(files->paths[i], sizeof(files->paths[i]), "/proc/self/fd/%d",
+			 files->fds[i]);
 		must(!fchmod(files->fds[i], 0600));
 		files->settings[i].value = files->paths[i];
 	}
