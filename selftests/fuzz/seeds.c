@@ -74,6 +74,7 @@ static X509 *certificate(void)
 
 static void replies(void)
 {
+	union kb_packet packet;
 	struct handshake_result result = {
 		.tls_version = 0x0304, .cipher_suite = 0x1301, .cipher_name = "c", .group = "g",
 		.alpn = "h2", .server_name = "a.test", .resumed = true,
@@ -95,6 +96,9 @@ static void replies(void)
 	seed_message("status", MEND, message_encode(7, &result));
 	seed_message("status", MEND, message_encode_status(7));
 	seed_message("status", MEND, message_encode_reload(7, ""));
+	kb_message_begin(&packet, KEYBLOB_CMD_STATUS, 7);
+	kb_message_put(&packet, KEYBLOB_A_COUNTER, "\0\0\0\0\0\0\0\0", 9);
+	seed("status", MEND, &packet, packet.header.nlmsg_len);
 	seed_message("status", MEND, message_encode_reload(7, "one\ntwo"));
 	sk_OPENSSL_STRING_free(result.peer.names);
 	sk_X509_pop_free(result.peer.chain, X509_free);
