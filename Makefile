@@ -4,6 +4,7 @@
 # make check		the tests, in a guest with kernel KERNEL
 # make check-matrix	the same for every kernel, and for one that checks all it does
 # make check-mutants	are bugs that are planted on purpose caught?
+# make fuzz		what parses bytes from elsewhere, each for FUZZ_SECONDS; see selftests/fuzz/run
 # make lint		style and static analysis
 # make install		DESTDIR and PREFIX as usual; the module goes to the running kernel
 # make clean
@@ -28,6 +29,8 @@ KDIR	?= $(or $(wildcard /lib/modules/$(shell uname -r)/build), \
 	   $(lastword $(sort $(wildcard /usr/src/linux-headers-*-amd64))), \
 	   $(shell scripts/kernel $(KERNEL) --headers))
 
+FUZZ_SECONDS ?= 300
+
 VERSION	:= 0.1
 SONAME	:= libkeyblob.so.0
 B	:= build$(if $(KEYLOG),/keylog)
@@ -50,7 +53,7 @@ CLI_OBJS	:= $(call objects,cli)
 CLI_RUN_OBJS	:= $(B)/preload/settings.o $(B)/preload/template.o
 EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
 
-.PHONY: all userspace module demo check check-matrix check-mutants lint install clean deps
+.PHONY: all userspace module demo check check-matrix check-mutants fuzz lint install clean deps
 all: module userspace
 
 userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc \
@@ -135,6 +138,10 @@ check-matrix: deps
 
 check-mutants: deps
 	selftests/mutants/run
+
+fuzz: deps
+	$(MAKE) -s -C selftests fuzz
+	selftests/fuzz/run --seconds $(FUZZ_SECONDS)
 
 lint: deps
 	scripts/lint

@@ -223,6 +223,7 @@ values_of_rules_are_checked() {
 	value_is_refused 'deny x' 4294967295 user 'there is no user'
 	value_is_refused 'allow x' system.slice cgroup 'give paths'
 	value_is_refused 'allow x' /a/../b cgroup 'give paths'
+	value_is_refused 'allow x' /a/.. cgroup 'give paths'
 	value_is_refused 'allow x' 'server peer' role 'give server or client'
 	value_is_refused 'allow x' a identity 'there is no section \[identity a\]'
 }

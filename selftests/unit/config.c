@@ -109,6 +109,19 @@ TEST(defaults_are_those_of_the_manual)
 	config_free(&config);
 }
 
+TEST(timeout_is_exact_to_the_millisecond)
+{
+	struct config config;
+	char agent[40];
+
+	for (unsigned int ms = 1; ms <= 3000; ms++) {
+		snprintf(agent, sizeof(agent), "[agent]\ntimeout = %u.%03u\n", ms / 1000, ms % 1000);
+		ASSERT_EQ(0, config_from(&config, agent, strlen(agent)));
+		EXPECT_EQ(ms, config.timeout_ms);
+		config_free(&config);
+	}
+}
+
 /* For the sanitizers: whatever comes of it. */
 static void parse(const char *bytes, size_t len)
 {

@@ -116,7 +116,8 @@ static int set_timeout(void *to, const struct key *key, const struct setting *gi
 		config_fault(given, "give seconds, from 0.001 to %d", TIMEOUT_MAX);
 		return -1;
 	}
-	*(unsigned int *)to = seconds * 1000;
+	/* To the nearest: 1.001 is a little less in binary. */
+	*(unsigned int *)to = seconds * 1000 + 0.5;
 	return 0;
 }
 
@@ -294,7 +295,9 @@ static int check_host(const char *word, const struct setting *given)
 
 static int check_cgroup(const char *word, const struct setting *given)
 {
-	if (*word == '/' && !strstr(word, "/../") && !strstr(word, "//"))
+	const char *last = strrchr(word, '/');
+
+	if (*word == '/' && strcmp(last, "/..") && !strstr(word, "/../") && !strstr(word, "//"))
 		return 0;
 	config_fault(given, "give paths beneath the root of cgroup v2, such as "
 		     "/system.slice/nginx.service");

@@ -209,7 +209,9 @@ int identities_install(struct identities *identities, SSL_CTX *ctx)
 
 static bool is_for(const struct identity *id, const char *name)
 {
-	return X509_check_host(id->names ? id->names : id->cert, name, 0, 0, NULL) == 1;
+	/* A dot in front is no host's, but means to OpenSSL: any name beneath. */
+	return *name != '.' &&
+	       X509_check_host(id->names ? id->names : id->cert, name, 0, 0, NULL) == 1;
 }
 
 static bool same_setting(const struct setting *a, const struct setting *b)

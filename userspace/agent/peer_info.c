@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "peer_info.h"
+#include "peer_name.h"
 
 /* Bytes of a name that are worth telling. */
 #define NAME_MAX_LEN 1000
@@ -42,9 +43,7 @@ static int add_name(STACK_OF(OPENSSL_STRING) *names, const char *name)
 /* So that a DNS name is nothing else, an address least of all. */
 static bool is_dns_name(const char *name)
 {
-	const char *last = strrchr(name, '.');
-
-	if (strspn(last ? last + 1 : name, "0123456789") == strlen(last ? last + 1 : name))
+	if (peer_name_ends_in_number(name))
 		return false;
 	for (; *name; name++)
 		if (!isalnum((unsigned char)*name) && !strchr("-_.*", *name))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The syntax of names that applications ask to be connected to. Called by client.c; pure.
+ * The syntax of names that applications ask to be connected to. Called by params.c, and by
+ * peer_info.c; pure.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -37,6 +38,13 @@ static bool is_number(const char *label)
 	       strspn(label + 2, "0123456789abcdefABCDEF") == len - 2;
 }
 
+bool peer_name_ends_in_number(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return is_number(dot ? dot + 1 : name);
+}
+
 static const char *check_dns_name(const char *text)
 {
 	const char *label = text, *dot;
@@ -51,7 +59,7 @@ static const char *check_dns_name(const char *text)
 	}
 	if (!is_label(label, strlen(label)))
 		return "is neither a DNS name nor an IP address";
-	if (is_number(label))
+	if (peer_name_ends_in_number(text))
 		return "is neither a DNS name nor an IP address in its usual form";
 	return NULL;
 }

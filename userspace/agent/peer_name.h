@@ -5,6 +5,7 @@
 #ifndef KEYBLOBD_PEER_NAME_H
 #define KEYBLOBD_PEER_NAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,8 @@ struct peer_name {
  * none.
  */
 const char *peer_name_parse(struct peer_name *name, const char *text);
+
+/* Whether what comes after the last dot is a number, or nothing: such a name is none. */
+bool peer_name_ends_in_number(const char *name);
 
 #endif
