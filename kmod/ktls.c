@@ -38,6 +38,8 @@
  */
 struct kb_stand_in {
 	struct rcu_head rcu;
+	u16 aside;			/* the direction that has its key; 0: none */
+	u8 nonce[KB_NONCE_SIZE];	/* and its IV, put aside */
 	struct socket *sock;		/* for whom */
 	struct socket_alloc alloc;	/* of the inode, as much as is looked at */
 };
@@ -341,19 +343,22 @@ static void unlock_direction(struct tls_context *ctx, u16 direction)
 }
 
 /* A direction that has its key, while kTLS sets up the other. Under the socket lock. */
-static void put_aside(struct tls_context *ctx, u16 direction, u8 *nonce)
+static void put_aside(struct tls_context *ctx, u16 direction, struct kb_stand_in *s)
 {
 	struct cipher_context *cc = cipher_context(ctx, direction);
 
-	memcpy(nonce, cc->iv, KB_NONCE_SIZE);
+	s->aside = direction;
+	memcpy(s->nonce, cc->iv, KB_NONCE_SIZE);
 	memset(cc->iv, 0, KB_NONCE_SIZE);
 	crypto_info(ctx, direction)->cipher_type = ctx->prot_info.cipher_type;
 }
 
-static void put_back(struct tls_context *ctx, u16 direction, const u8 *nonce)
+static void put_back(struct tls_context *ctx, struct kb_stand_in *s)
 {
-	memcpy(cipher_context(ctx, direction)->iv, nonce, KB_NONCE_SIZE);
-	lock_direction(ctx, direction);
+	memcpy(cipher_context(ctx, s->aside)->iv, s->nonce, KB_NONCE_SIZE);
+	lock_direction(ctx, s->aside);
+	s->aside = 0;
+	memzero_explicit(s->nonce, sizeof(s->nonce));
 }
 
 /* Puts the key in place. Under tx_lock and the socket lock; cannot fail. */
@@ -390,7 +395,6 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	struct tls_sw_context_rx *rx = NULL;
 	bool both = false, spoiled = false;
 	const struct proto_ops *ops;
-	u8 nonce[KB_NONCE_SIZE];
 	int err;
 
 	if (!s)
@@ -410,7 +414,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		}
 		both = !err;
 		if (both)
-			put_aside(ctx, other, nonce);
+			put_aside(ctx, other, s);
 	}
 	if (!err) {
 		unlock_direction(ctx, direction);
@@ -444,13 +448,12 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	if (!both)
 		lock_direction(ctx, other);
 	if (both)
-		put_back(ctx, other, nonce);
+		put_back(ctx, s);
 	if (rx)
 		readers_resume(sk, rx);
 	release_sock(sk);
 out_tx:
 	mutex_unlock(&ctx->tx_lock);
-	memzero_explicit(nonce, sizeof(nonce));
 	if (spoiled) {
 		tcp_abort(sk, ECONNABORTED);
 		err = -ECONNABORTED;
@@ -482,10 +485,12 @@ bool kb_ktls_is_sw(const struct sock *sk, u16 direction)
  *
  * Under the socket lock; for TX also with all senders shut out. What the crypto API
  * still encrypts under the old transform is waited for, as kTLS's
- * tls_encrypt_async_wait() does. Cannot fail.
+ * tls_encrypt_async_wait() does. Where the direction is put aside, because the other is being
+ * set up, so is the new IV. Cannot fail.
  */
 void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key)
 {
+	struct kb_stand_in *s = kb_sock(sk)->stand_in;
 	struct tls_context *ctx = tls_get_ctx(sk);
 
 	if (direction == KEYBLOB_DIR_TX) {
@@ -496,6 +501,8 @@ void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key)
 		atomic_inc(&tx->encrypt_pending);
 	}
 	commit(ctx, direction, key);
+	if (unlikely(s->aside == direction))
+		put_aside(ctx, direction, s);
 }
 
 /* kb_ktls_payload_max() - plaintext bytes that kTLS puts into one record */

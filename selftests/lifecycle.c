@@ -11,68 +11,7 @@
 
 #include "kselftest_harness.h"
 #include "lib/net.h"
-
-struct usage {
-	long refs;		/* of the module */
-	long tls_refs;		/* of kTLS's, which we hold while we use it */
-	long sockets;		/* of TCP, all states but TIME_WAIT */
-	long orphans;
-	long slab_kb;		/* memory of the kernel's allocators */
-};
-
-/* The number that follows @label in @path; -1: not there. */
-static long read_number(const char *path, const char *label)
-{
-	FILE *f = fopen(path, "r");
-	char line[256];
-	long value = -1;
-
-	if (!f)
-		return -1;
-	while (value < 0 && fgets(line, sizeof(line), f)) {
-		char *at = strstr(line, label);
-
-		if (at)
-			value = strtol(at + strlen(label), NULL, 10);
-	}
-	fclose(f);
-	return value;
-}
-
-static struct usage usage(void)
-{
-	return (struct usage){
-		.refs = read_number("/sys/module/keyblob/refcnt", ""),
-		.tls_refs = read_number("/sys/module/tls/refcnt", ""),
-		.sockets = read_number("/proc/net/sockstat", " alloc "),
-		.orphans = read_number("/proc/net/sockstat", " orphan "),
-		.slab_kb = read_number("/proc/meminfo", "SUnreclaim:"),
-	};
-}
-
-/* Waits for what is freed late (orphans, RCU) and looks again. */
-static struct usage settled(const struct usage *before)
-{
-	struct usage now = usage();
-	int i;
-
-	for (i = 0; i < 100; i++) {
-		if (now.refs <= before->refs && now.tls_refs <= before->tls_refs &&
-		    now.sockets <= before->sockets && now.orphans <= before->orphans)
-			break;
-		usleep(50000);
-		now = usage();
-	}
-	usleep(300000);
-	return usage();
-}
-
-#define EXPECT_NOTHING_LEFT(before, after) do {			\
-	EXPECT_EQ((before).refs, (after).refs);			\
-	EXPECT_EQ((before).tls_refs, (after).tls_refs);		\
-	EXPECT_EQ((before).sockets, (after).sockets);		\
-	EXPECT_EQ((before).orphans, (after).orphans);		\
-} while (0)
+#include "lib/usage.h"
 
 static void reset_on_close(int fd)
 {
@@ -154,10 +93,10 @@ TEST_F_TIMEOUT(lifecycle, many_lives_leave_nothing_behind, 120)
 	/* What is allocated once. */
 	ASSERT_EQ(0, live_many(0, 420));
 	before = usage();
-	before = settled(&before);
+	before = usage_settled(&before);
 	for (i = 0; i < BATCHES; i++) {
 		ASSERT_EQ(0, live_many(0, LIVES));
-		after = settled(&before);
+		after = usage_settled(&before);
 		EXPECT_NOTHING_LEFT(before, after);
 		TH_LOG("%d lives: %+ld kB", LIVES, after.slab_kb - before.slab_kb);
 		if (after.slab_kb - before.slab_kb < growth)
@@ -175,7 +114,7 @@ TEST_F_TIMEOUT(lifecycle, killed_processes_leave_nothing_behind, 120)
 	pid_t pids[3];
 	int status;
 
-	before = settled(&before);
+	before = usage_settled(&before);
 	for (i = 0; i < 40; i++) {
 		for (j = 0; j < ARRAY_SIZE(pids); j++) {
 			pids[j] = fork();
@@ -191,7 +130,7 @@ TEST_F_TIMEOUT(lifecycle, killed_processes_leave_nothing_behind, 120)
 			EXPECT_TRUE(WIFSIGNALED(status));
 		}
 	}
-	after = settled(&before);
+	after = usage_settled(&before);
 	EXPECT_NOTHING_LEFT(before, after);
 }
 
@@ -201,7 +140,7 @@ TEST_F_TIMEOUT(lifecycle, process_killed_within_its_calls_leaves_nothing_behind,
 	struct usage before = usage(), after;
 	unsigned int i;
 
-	before = settled(&before);
+	before = usage_settled(&before);
 	for (i = 0; i < 20; i++) {
 		static uint8_t data[8 << 20];
 		struct conn c;
@@ -232,7 +171,7 @@ TEST_F_TIMEOUT(lifecycle, process_killed_within_its_calls_leaves_nothing_behind,
 		}
 		conn_close(&c);
 	}
-	after = settled(&before);
+	after = usage_settled(&before);
 	EXPECT_NOTHING_LEFT(before, after);
 }
 

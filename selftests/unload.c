@@ -6,42 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
+#include "lib/module.h"
 #include "lib/net.h"
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "keyblob", O_NONBLOCK) ? -errno : 0;
-}
-
-/* Sockets that have been closed may need a moment to go. */
-static int unload_patiently(void)
-{
-	int i, err = -EAGAIN;
-
-	for (i = 0; i < 100 && err; i++) {
-		err = unload();
-		if (err)
-			usleep(50000);
-	}
-	return err;
-}
-
-static int load(void)
-{
-	int fd = open(getenv("KEYBLOB_KO") ?: "keyblob.ko", O_RDONLY | O_CLOEXEC);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return err;
-}
 
 static int open_v13(struct conn *c)
 {
@@ -52,7 +21,7 @@ FIXTURE(unload) {};
 
 FIXTURE_SETUP(unload)
 {
-	int err = load();
+	int err = module_load();
 
 	/* Loaded already, as a rule. */
 	ASSERT_TRUE(err == 0 || err == -EEXIST)
@@ -61,7 +30,7 @@ FIXTURE_SETUP(unload)
 
 FIXTURE_TEARDOWN(unload)
 {
-	load();
+	module_load();
 }
 
 TEST_F(unload, is_refused_while_a_socket_uses_it)
@@ -69,13 +38,13 @@ TEST_F(unload, is_refused_while_a_socket_uses_it)
 	struct conn c;
 
 	ASSERT_EQ(0, open_v13(&c));
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	EXPECT_TRUE(conn_works_plain(&c));
 	ASSERT_EQ(0, conn_import(&c));
-	EXPECT_EQ(-EAGAIN, unload());
+	EXPECT_EQ(-EAGAIN, module_unload());
 	EXPECT_TRUE(conn_works(&c));
 	conn_close(&c);
-	EXPECT_EQ(0, unload_patiently());
+	EXPECT_EQ(0, module_unload_patiently());
 }
 
 TEST_F(unload, and_load_work_many_times)
@@ -88,9 +57,9 @@ TEST_F(unload, and_load_work_many_times)
 		ASSERT_EQ(0, conn_import(&c));
 		ASSERT_TRUE(conn_works(&c));
 		conn_close(&c);
-		ASSERT_EQ(0, unload_patiently());
-		ASSERT_EQ(-ENOENT, unload());
-		ASSERT_EQ(0, load());
+		ASSERT_EQ(0, module_unload_patiently());
+		ASSERT_EQ(-ENOENT, module_unload());
+		ASSERT_EQ(0, module_load());
 	}
 }
 
@@ -109,7 +78,7 @@ TEST_F(unload, waits_for_sockets_that_are_closing)
 	ASSERT_EQ(0, tls_peer_read(&c.peer, got, sizeof(got)));
 	EXPECT_EQ(0, memcmp(got, data, sizeof(got)));
 	conn_close(&c);
-	EXPECT_EQ(0, unload_patiently());
+	EXPECT_EQ(0, module_unload_patiently());
 }
 
 TEST_F(unload, ends_the_life_of_every_blob)
@@ -121,8 +90,8 @@ TEST_F(unload, ends_the_life_of_every_blob)
 	ASSERT_EQ(0, keyblob_export(c.fd, &c.tx, blobs[0]));
 	ASSERT_EQ(0, keyblob_export(c.fd, &c.rx, blobs[1]));
 	conn_close(&c);
-	ASSERT_EQ(0, unload_patiently());
-	ASSERT_EQ(0, load());
+	ASSERT_EQ(0, module_unload_patiently());
+	ASSERT_EQ(0, module_load());
 
 	ASSERT_EQ(0, open_v13(&c));
 	EXPECT_EQ(-EBADMSG, keyblob_import(c.fd, KEYBLOB_DIR_TX, blobs[0], KEYBLOB_BLOB_SIZE));
@@ -156,7 +125,7 @@ TEST_F(unload, default_lifetime_is_a_parameter)
 	close(fd);
 	conn_close(&c);
 	/* Loading again restores it. */
-	EXPECT_EQ(0, unload_patiently());
+	EXPECT_EQ(0, module_unload_patiently());
 }
 
 TEST_HARNESS_MAIN

@@ -372,6 +372,91 @@ TEST_F(threads, close_notify_wakes_all_readers)
 }
 
 /*
+ * A key may turn at any moment, so when kTLS sets up the other direction as well. One
+ * direction has its key, and turns it all the time, while the other gets its own.
+ */
+#define TURNS	400		/* of the peer's key */
+
+struct turning {
+	struct stream s;
+	uint16_t first;		/* the direction that turns */
+	atomic_bool done;
+	int bytes;
+};
+
+static void *turner(void *arg)
+{
+	struct turning *t = arg;
+	int request = 0;
+	char byte;
+
+	while (!t->done) {
+		if (t->first == KEYBLOB_DIR_TX) {
+			setsockopt(t->s.fd, SOL_KEYBLOB, KEYBLOB_REKEY, &request, sizeof(request));
+			usleep(100);
+		} else if (recv(t->s.fd, &byte, 1, MSG_DONTWAIT) == 1) {
+			t->bytes++;
+		}
+	}
+	return NULL;
+}
+
+/* One round; 0, or the number of what went wrong. */
+static int turn_and_import(struct turning *t, uint16_t first)
+{
+	struct stream *s = &t->s;
+	pthread_t thread;
+	int err, i;
+
+	memset(t, 0, sizeof(*t));
+	t->first = first;
+	if (conn_open(&s->c, AF_INET, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128))
+		return 1;
+	s->fd = s->c.fd;
+	for (i = 0; first == KEYBLOB_DIR_RX && i < TURNS; i++)
+		if (peer_update(s, false) || peer_data(s, "a"))
+			return 2;
+	if (conn_import_one(&s->c, first) || pthread_create(&thread, NULL, turner, t))
+		return 3;
+	do {
+		err = conn_import_one(&s->c, first == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX :
+								       KEYBLOB_DIR_TX);
+	} while (err == -EBUSY);	/* a reader was there */
+	for (i = 0; first == KEYBLOB_DIR_RX && i < 200 && t->bytes < TURNS; i++)
+		sleep_ms(10);
+	t->done = true;
+	pthread_join(thread, NULL);
+	if (err)
+		return 4;
+	return first == KEYBLOB_DIR_RX && t->bytes != TURNS ? 5 : 0;
+}
+
+static bool both_ways(struct stream *s)
+{
+	char got[5];
+
+	return send(s->fd, "hello", 5, MSG_NOSIGNAL) == 5 && !peer_read(s, got, 5) &&
+	       !memcmp(got, "hello", 5) && !peer_data(s, "world") &&
+	       !recv_all(s->fd, got, 5) && !memcmp(got, "world", 5);
+}
+
+TEST_F_TIMEOUT(threads, keys_turn_while_the_other_direction_gets_its_own, 90)
+{
+	static struct turning t;
+	int round;
+
+	for (round = 0; round < 60; round++) {
+		const uint16_t first = round % 2 ? KEYBLOB_DIR_TX : KEYBLOB_DIR_RX;
+
+		ASSERT_EQ(0, turn_and_import(&t, first))
+			TH_LOG("round %d", round);
+		ASSERT_TRUE(both_ways(&t.s))
+			TH_LOG("round %d", round);
+		stream_close(&t.s);
+	}
+}
+
+/*
  * Everything at once, from the first import to the last close. That nothing breaks
  * shows in the kernel's log; that nothing hangs, here.
  */
