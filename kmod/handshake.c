@@ -295,6 +295,7 @@ static enum next look(struct kb_request *r)
 }
 
 /* Does what is due, if the socket lets it. Called without locks. */
+/* NOLINTNEXTLINE(misc-no-recursion): once; a verdict is the end */
 static void step(struct kb_request *r)
 {
 	unsigned long left = r->expires - jiffies;
@@ -401,6 +402,7 @@ int kb_request_done(struct kb_request *r, struct kb_outcome *outcome)
 }
 
 /* kb_request_end() - end @r for a reason of the kernel's, unless it has ended */
+/* NOLINTNEXTLINE(misc-no-recursion): see step() */
 void kb_request_end(struct kb_request *r, int error, const char *reason)
 {
 	struct kb_outcome *outcome = outcome_new(error, reason);

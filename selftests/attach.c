@@ -135,7 +135,7 @@ TEST_F(attach, connecting_socket_is_refused)
 	for (i = 0; i < 5; i++) {
 		fd = socket(variant->family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		ASSERT_LE(0, fd);
-		connect(fd, (struct sockaddr *)&addr, len);
+		(void)connect(fd, (struct sockaddr *)&addr, len);
 		ASSERT_EQ(0, getsockopt(fd, SOL_TCP, TCP_INFO, &info, &info_len));
 		if (info.tcpi_state == TCP_SYN_SENT)
 			break;

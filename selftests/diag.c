@@ -22,6 +22,7 @@ static int ss(int fd, char *out, size_t size)
 		return -1;
 	if (getpeername(fd, (struct sockaddr *)&here, &len))
 		return -1;
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): getpeername() has set it */
 	snprintf(command, sizeof(command), "ss -tieHn dport = :%u", ntohs(here.sin_port));
 	f = popen(command, "r");
 	if (!f)

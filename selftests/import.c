@@ -472,7 +472,7 @@ TEST_F(import, is_refused_while_another_thread_sends)
 
 	ASSERT_EQ(0, pthread_create(&b.thread, NULL, sender, &b));
 	sleep_ms(100);
-	ASSERT_EQ(0, b.done);
+	ASSERT_EQ(0, atomic_load(&b.done));
 	/* The stream stands still, but only for now. */
 	ASSERT_EQ(0, keyblob_export(self->c.fd, &self->c.tx, self->tx));
 	EXPECT_EQ(-EBUSY, TX(self));
@@ -498,7 +498,7 @@ TEST_F(import, reader_of_the_other_direction_is_left_in_peace)
 	ASSERT_EQ(0, RX(self));
 	ASSERT_EQ(0, pthread_create(&b.thread, NULL, receiver, &b));
 	sleep_ms(50);
-	ASSERT_EQ(0, b.done);
+	ASSERT_EQ(0, atomic_load(&b.done));
 	err = TX(self);
 	EXPECT_TRUE(err == 0 || err == -EBUSY);
 	ASSERT_EQ(0, tls_peer_write(&self->c.peer, "wake", 4));

@@ -178,6 +178,7 @@ static double median(const struct cost costs[ROUNDS], size_t offset)
 	double values[ROUNDS];
 
 	for (int i = 0; i < ROUNDS; i++)
+		/* cppcheck-suppress invalidPointerCast ; offset is a double's */
 		values[i] = *(const double *)((const char *)&costs[i] + offset);
 	qsort(values, ROUNDS, sizeof(*values), compare);
 	return values[ROUNDS / 2];

@@ -37,5 +37,6 @@ int main(int argc, char **argv)
 		for (int i = 0; i < n; i++)
 			send(fds[i], &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
+	free(fds);
 	return 0;
 }

@@ -565,18 +565,24 @@ static int i386_call(void)
 static int needs_memory(void)
 {
 	const size_t size = 64 << 20, too_much = 1UL << 60;
-	char *memory = malloc(size);
+	char *memory = malloc(size), *more;
 	void *volatile none;
+	int err = 0;
 
 	if (!memory)
 		return errno;
 	memset(memory, 1, size);
-	memory = realloc(memory, 2 * size);
-	if (!memory)
-		return errno;
+	more = realloc(memory, 2 * size);
+	if (more)
+		memory = more;
+	else
+		err = errno;
 	free(memory);
 	none = malloc(too_much);
-	return none ? EFBIG : 0;
+	if (none)
+		err = EFBIG;
+	free(none);
+	return err;
 }
 
 static int needs_time(void)

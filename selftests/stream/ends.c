@@ -383,7 +383,7 @@ TEST_F(ends, shutdown_turns_away_a_blocked_sender)
 	pattern(much, 0, sizeof(much));
 	ASSERT_EQ(0, pthread_create(&t.thread, NULL, send_much, &t));
 	sleep_ms(400);
-	ASSERT_FALSE(t.done);
+	ASSERT_FALSE(atomic_load(&t.done));
 	began = now_ms();
 	ASSERT_EQ(0, shutdown(self->s.fd, SHUT_WR));
 	pthread_join(t.thread, NULL);

@@ -338,13 +338,13 @@ TEST_F(keyupdate, reader_does_not_wait_for_a_blocked_sender)
 	pattern(much, 0, sizeof(much));
 	ASSERT_EQ(0, pthread_create(&t.thread, NULL, send_much, &t));
 	sleep_ms(300);
-	ASSERT_FALSE(done);
+	ASSERT_FALSE(atomic_load(&done));
 	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, peer_update(&self->s, true));
 		ASSERT_EQ(0, peer_data(&self->s, "x"));
 		ASSERT_EQ(0, recv_all(self->s.fd, got, 1));
 	}
-	ASSERT_FALSE(done);
+	ASSERT_FALSE(atomic_load(&done));
 	ASSERT_EQ(0, shutdown(self->s.c.peer.fd, SHUT_WR));
 	/* Its data first, and behind it the answer. */
 	while (self->s.bytes < sizeof(much) || !self->s.updates) {

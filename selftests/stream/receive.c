@@ -30,7 +30,7 @@ FIXTURE_VARIANT(receive)
 #define READER(name, drains_all)			\
 	FIXTURE_VARIANT_ADD(receive, name) {		\
 		.get = get_##name,			\
-		.drains = drains_all,			\
+		.drains = (drains_all),			\
 	}
 
 READER(read, true);

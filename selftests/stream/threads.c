@@ -173,7 +173,7 @@ TEST_F_TIMEOUT(threads, readers_and_writers_share_a_socket_under_key_updates, 90
 		EXPECT_EQ(NULL, failed)
 			TH_LOG("thread %d", i);
 	}
-	EXPECT_EQ(0, sh->unread);
+	EXPECT_EQ(0, atomic_load(&sh->unread));
 	ASSERT_EQ(0, keyblob_info(sh->s.fd, &status));
 	EXPECT_EQ(MESSAGES / 10, status.rx_generation);
 	EXPECT_LE(sh->s.updates, status.tx_generation);

@@ -117,6 +117,7 @@ static int set_timeout(void *to, const struct key *key, const struct setting *gi
 		return -1;
 	}
 	/* To the nearest: 1.001 is a little less in binary. */
+	/* NOLINTNEXTLINE(bugprone-incorrect-roundings): positive, and small */
 	*(unsigned int *)to = seconds * 1000 + 0.5;
 	return 0;
 }
@@ -343,7 +344,7 @@ static const struct word client_auths[] = {
 	{ "require", CLIENT_AUTH_REQUIRE }, { 0 }
 };
 
-#define KEY(key, type, member)	.name = key, .offset = offsetof(struct type, member)
+#define KEY(key, type, member)	.name = (key), .offset = offsetof(struct type, member)
 #define AGENT(key, member)	KEY(key, config, member)
 #define IDENTITY(key, member)	KEY(key, identity_config, member)
 #define RULE(key, member)	KEY(key, rule_config, member)

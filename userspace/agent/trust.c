@@ -101,12 +101,13 @@ static BIO *read_file(const char *path)
 {
 	BIO *file = BIO_new_file(path, "r"), *copy = BIO_new(BIO_s_mem());
 	char data[16384];
-	int len;
+	int len = -1;
 
 	while (file && copy && (len = BIO_read(file, data, sizeof(data))) > 0)
 		if (BIO_write(copy, data, len) != len)
 			break;
-	if (!file || !copy || len > 0) {
+	/* 0 is the end; a file that cannot be read to its end counts as none. */
+	if (len) {
 		BIO_free(copy);
 		copy = NULL;
 	}

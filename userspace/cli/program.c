@@ -218,7 +218,7 @@ static int image_open(struct image *image, const char *path, int fd)
 
 	if (fstat(fd, &file) < 0)
 		return -1;
-	*image = (struct image){ .path = path, .size = file.st_size };
+	*image = (struct image){ .path = path, .bytes = (const void *)"", .size = file.st_size };
 	if (!file.st_size)
 		return 0;
 	image->bytes = mmap(NULL, image->size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -289,6 +289,7 @@ static int check_own_elf(const struct image *image, char *why)
 	return err;
 }
 
+/* NOLINTBEGIN(misc-no-recursion): no deeper than SCRIPTS_MAX */
 static int check_at_depth(const char *path, unsigned int depth, char *why);
 
 /* #!/usr/bin/env NAME: what is run in the end. */
@@ -353,6 +354,7 @@ static int check_at_depth(const char *path, unsigned int depth, char *why)
 	close(fd);
 	return err;
 }
+/* NOLINTEND(misc-no-recursion) */
 
 int program_check(const char *path, char why[PROGRAM_WHY_SIZE])
 {

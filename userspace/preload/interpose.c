@@ -152,7 +152,7 @@ static void bind_to_any_port(int fd)
 	socklen_t len = sizeof(name);
 
 	if (!getsockname(fd, (struct sockaddr *)&name, &len))
-		bind(fd, (struct sockaddr *)&name, len);
+		(void)bind(fd, (struct sockaddr *)&name, len);
 }
 
 /*

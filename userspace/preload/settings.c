@@ -195,6 +195,7 @@ const struct run_setting *run_settings_read(struct run_settings *s)
 
 	memset(s, 0, sizeof(*s));
 	for (setting = run_settings; setting->option; setting++) {
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment */
 		value = getenv(setting->variable);
 		if (value && !setting->set(s, value))
 			return setting;
