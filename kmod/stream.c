@@ -480,8 +480,6 @@ int kb_stream_rekey(struct sock *sk, bool request)
 	struct kb_sock *kb = kb_sock(sk);
 	int err;
 
-	if (kb_handshake_bars(kb))
-		return -EBUSY;
 	if (!kb->tx.ready)
 		return -EINVAL;
 	if (kb->tls_version != TLS_1_3_VERSION)

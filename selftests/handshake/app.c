@@ -131,9 +131,6 @@ static long make(int fd, const struct call *call, struct app_result *result)
 		return wait_ready(fd, 3000);
 	case APP_SO_ERROR:
 		return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) ? -errno : error;
-	case APP_REKEY:
-		return errno_of(setsockopt(fd, SOL_KEYBLOB, KEYBLOB_REKEY, &call->arg,
-					   sizeof(call->arg)));
 	case APP_NONBLOCK:
 		return errno_of(fcntl(fd, F_SETFL, O_NONBLOCK));
 	case APP_TIMEOUT:

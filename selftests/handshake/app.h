@@ -20,7 +20,6 @@ enum app_op {
 	APP_POLL,		/* for 0 ms; ret: revents */
 	APP_POLL_WAIT,		/* for 3 s */
 	APP_SO_ERROR,		/* ret */
-	APP_REKEY,
 	APP_NONBLOCK,
 	APP_TIMEOUT,		/* SO_RCVTIMEO and SO_SNDTIMEO, 200 ms */
 	APP_SIGNALS,		/* catch SIGUSR1, arg: sa_flags */

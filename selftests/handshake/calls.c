@@ -308,10 +308,6 @@ TEST_F(calls, agent_alone_uses_the_connection)
 	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_SENDFILE, 0));
 	ASSERT_EQ(0, recv_all(self->x.c.fd, data, 5));
 	EXPECT_EQ(0, memcmp("lient", data, 5));
-	/* With the keys, but before the agent has said so, neither. */
-	ASSERT_EQ(0, conn_import(&self->x.c));
-	EXPECT_EQ(-EAGAIN, app_do(&self->x.app, APP_WRITE, 0));
-	EXPECT_EQ(-EBUSY, app_do(&self->x.app, APP_REKEY, 0));
 	/* The peer got nothing else. */
 	EXPECT_EQ(-1, recv(self->x.c.peer.fd, data, 1, MSG_DONTWAIT));
 }

@@ -382,6 +382,7 @@ struct turning {
 	uint16_t first;		/* the direction that turns */
 	atomic_bool done;
 	int bytes;
+	int error;
 };
 
 static void *turner(void *arg)
@@ -396,6 +397,8 @@ static void *turner(void *arg)
 			usleep(100);
 		} else if (recv(t->s.fd, &byte, 1, MSG_DONTWAIT) == 1) {
 			t->bytes++;
+		} else {
+			t->error = errno;
 		}
 	}
 	return NULL;
@@ -405,6 +408,7 @@ static void *turner(void *arg)
 static int turn_and_import(struct turning *t, uint16_t first)
 {
 	struct stream *s = &t->s;
+	struct conn at_first;
 	pthread_t thread;
 	int err, i;
 
@@ -413,14 +417,16 @@ static int turn_and_import(struct turning *t, uint16_t first)
 	if (conn_open(&s->c, AF_INET, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128))
 		return 1;
 	s->fd = s->c.fd;
+	/* The peer's key turns in s->c. */
+	at_first = s->c;
 	for (i = 0; first == KEYBLOB_DIR_RX && i < TURNS; i++)
 		if (peer_update(s, false) || peer_data(s, "a"))
 			return 2;
-	if (conn_import_one(&s->c, first) || pthread_create(&thread, NULL, turner, t))
+	if (conn_import_one(&at_first, first) || pthread_create(&thread, NULL, turner, t))
 		return 3;
 	do {
-		err = conn_import_one(&s->c, first == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX :
-								       KEYBLOB_DIR_TX);
+		err = conn_import_one(&at_first, first == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX :
+									   KEYBLOB_DIR_TX);
 	} while (err == -EBUSY);	/* a reader was there */
 	for (i = 0; first == KEYBLOB_DIR_RX && i < 200 && t->bytes < TURNS; i++)
 		sleep_ms(10);
@@ -449,7 +455,7 @@ TEST_F_TIMEOUT(threads, keys_turn_while_the_other_direction_gets_its_own, 90)
 		const uint16_t first = round % 2 ? KEYBLOB_DIR_TX : KEYBLOB_DIR_RX;
 
 		ASSERT_EQ(0, turn_and_import(&t, first))
-			TH_LOG("round %d", round);
+			TH_LOG("round %d: %d bytes, then %s", round, t.bytes, strerror(t.error));
 		ASSERT_TRUE(both_ways(&t.s))
 			TH_LOG("round %d", round);
 		stream_close(&t.s);

@@ -117,9 +117,10 @@ struct keyblob_key {
  * returns EINPROGRESS (as it does when SO_SNDTIMEO is over); then, as with connect(2),
  * poll(2) says writable when it has ended, SO_ERROR says how, and the same call again says
  * EALREADY meanwhile. A call that a signal interrupts (EINTR) leaves the handshake under
- * way; the same call again waits for it. Until it has ended, the socket carries nothing
- * for anybody but the agent: who reads or writes waits, or gets EAGAIN. After a failure it
- * never carries anything again, and the connection is being closed.
+ * way; the same call again waits for it. Until it has ended, or the agent has imported the
+ * key of a direction, that carries nothing for anybody but the agent: who reads or writes
+ * waits, or gets EAGAIN. After a failure the socket never carries anything again, and the
+ * connection is being closed.
  *
  *	ESRCH		no agent runs in this network namespace
  *	EALREADY	a handshake is under way
