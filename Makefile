@@ -5,6 +5,7 @@
 # make check-matrix	the same for every kernel, and for one that checks all it does
 # make check-mutants	are bugs that are planted on purpose caught?
 # make fuzz		what parses bytes from elsewhere, each for FUZZ_SECONDS; see selftests/fuzz/run
+# make coverage		what of kmod/ and userspace/ the tests reach, in build/coverage
 # make lint		style and static analysis
 # make install		DESTDIR and PREFIX as usual; the module goes to the running kernel
 # make clean
@@ -53,7 +54,7 @@ CLI_OBJS	:= $(call objects,cli)
 CLI_RUN_OBJS	:= $(B)/preload/settings.o $(B)/preload/template.o
 EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
 
-.PHONY: all userspace module demo check check-matrix check-mutants fuzz lint install clean deps
+.PHONY: all userspace module demo check check-matrix check-mutants fuzz coverage lint install clean deps
 all: module userspace
 
 userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc \
@@ -142,6 +143,9 @@ check-mutants: deps
 fuzz: deps
 	$(MAKE) -s -C selftests fuzz
 	selftests/fuzz/run --seconds $(FUZZ_SECONDS)
+
+coverage: deps
+	scripts/coverage
 
 lint: deps
 	scripts/lint

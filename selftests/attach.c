@@ -48,6 +48,7 @@ TEST_F(attach, established_socket_is_accepted_and_stays_plain)
 {
 	char name[16] = {};
 	socklen_t len = sizeof(name);
+	int pipes[2];
 
 	ASSERT_EQ(3, write(self->fds[1], "abc", 3));
 	ASSERT_EQ(0, keyblob_attach(self->fds[0]));
@@ -58,6 +59,9 @@ TEST_F(attach, established_socket_is_accepted_and_stays_plain)
 	EXPECT_EQ(0, memcmp(name, "abc", 3));
 	EXPECT_TRUE(talks(self->fds[0], self->fds[1]));
 	EXPECT_TRUE(talks(self->fds[1], self->fds[0]));
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(3, write(self->fds[1], "abc", 3));
+	EXPECT_EQ(3, splice(self->fds[0], NULL, pipes[1], NULL, 3, 0));
 
 	ASSERT_EQ(0, shutdown(self->fds[1], SHUT_WR));
 	EXPECT_EQ(0, read(self->fds[0], name, sizeof(name)));

@@ -240,6 +240,17 @@ TEST_F(data, poll_tells_when_data_is_there)
 	EXPECT_EQ('x', byte);
 }
 
+TEST_F(data, reading_nothing_takes_nothing)
+{
+	ASSERT_EQ(0, conn_import(&self->c));
+	ASSERT_EQ(0, tls_peer_write(&self->c.peer, "hello", 5));
+	EXPECT_EQ(0, recv(self->c.fd, self->got, 0, 0));
+	EXPECT_EQ(-1, recv(self->c.fd, self->got, 5, MSG_ERRQUEUE));
+	EXPECT_EQ(EAGAIN, errno);
+	ASSERT_EQ(0, recv_all(self->c.fd, self->got, 5));
+	EXPECT_EQ(0, memcmp(self->got, "hello", 5));
+}
+
 TEST_F(data, state_continues_where_the_handshake_ended)
 {
 	struct keyblob_status status;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What ss -tie shows of a keyblob socket: which protocol it has, and no secret. */
 #include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -45,6 +48,54 @@ TEST(ss_shows_the_protocol_and_its_state)
 	ASSERT_EQ(0, ss(c.fd, out, sizeof(out)));
 	EXPECT_NE(NULL, strstr(out, "tcp-ulp-keyblob"))
 		TH_LOG("ss says: %s", out);
+	EXPECT_TRUE(conn_works(&c));
+	conn_close(&c);
+}
+
+/* One socket by its addresses: the kernel asks how much room its protocol wants. Its length. */
+static ssize_t look_up(int fd, char *reply, size_t size)
+{
+	struct {
+		struct nlmsghdr head;
+		struct inet_diag_req_v2 what;
+	} request = {
+		.head.nlmsg_len = sizeof(request),
+		.head.nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		.head.nlmsg_flags = NLM_F_REQUEST,
+		.what.sdiag_family = AF_INET,
+		.what.sdiag_protocol = IPPROTO_TCP,
+		.what.idiag_ext = 1 << (INET_DIAG_INFO - 1),
+		.what.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
+	};
+	struct sockaddr_in here, there;
+	socklen_t len = sizeof(here);
+	int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	ssize_t n = -1;
+
+	getsockname(fd, (struct sockaddr *)&here, &len);
+	getpeername(fd, (struct sockaddr *)&there, &len);
+	request.what.id.idiag_sport = here.sin_port;
+	request.what.id.idiag_src[0] = here.sin_addr.s_addr;
+	request.what.id.idiag_dport = there.sin_port;
+	request.what.id.idiag_dst[0] = there.sin_addr.s_addr;
+	if (send(diag, &request, sizeof(request), 0) == sizeof(request))
+		n = recv(diag, reply, size, 0);
+	close(diag);
+	return n;
+}
+
+TEST(one_socket_may_be_looked_up)
+{
+	char reply[4096];
+	struct conn c;
+	ssize_t n;
+
+	ASSERT_EQ(0, conn_open(&c, AF_INET, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_256));
+	ASSERT_EQ(0, conn_import(&c));
+	n = look_up(c.fd, reply, sizeof(reply));
+	ASSERT_LT(0, n);
+	ASSERT_EQ(SOCK_DIAG_BY_FAMILY, ((struct nlmsghdr *)reply)->nlmsg_type);
+	EXPECT_NE(NULL, memmem(reply, n, "keyblob", sizeof("keyblob")));
 	EXPECT_TRUE(conn_works(&c));
 	conn_close(&c);
 }

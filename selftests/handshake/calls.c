@@ -90,6 +90,28 @@ TEST_F(calls, malformed_requests_are_refused)
 	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_HANDSHAKE, KEYBLOB_HANDSHAKE_SIZE_MIN));
 }
 
+/* Of a newer header: what is not known here may not be asked for. */
+TEST_F(calls, longer_request_has_nothing_but_zeros_behind_what_is_known)
+{
+	struct {
+		struct keyblob_handshake what;
+		char more[8];
+	} longer = { .what.role = KEYBLOB_ROLE_SERVER };
+	static const char page[2 << 16];
+	int fds[2];
+
+	agent_close(&self->x.a);
+	ASSERT_EQ(0, tcp_pair(AF_INET, fds));
+	ASSERT_EQ(0, keyblob_attach(fds[0]));
+#define ASKED(value, len) (setsockopt(fds[0], SOL_KEYBLOB, KEYBLOB_HANDSHAKE, value, len) ? errno : 0)
+	EXPECT_EQ(ESRCH, ASKED(&longer, sizeof(longer)));
+	longer.more[7] = 1;
+	EXPECT_EQ(E2BIG, ASKED(&longer, sizeof(longer)));
+	EXPECT_EQ(E2BIG, ASKED(page, sizeof(page)));
+	EXPECT_EQ(EFAULT, ASKED(NULL, sizeof(longer.what)));
+#undef ASKED
+}
+
 static void *ask_over_and_over(void *arg)
 {
 	const struct keyblob_handshake what = { .role = KEYBLOB_ROLE_SERVER };
@@ -386,6 +408,18 @@ TEST_F(waiting, call_of_another_process_has_its_own_timeout)
 {
 	ASSERT_EQ(0, app_do(&self->other, APP_TIMEOUT, 0));
 	EXPECT_EQ(-EAGAIN, app_do(&self->other, variant->op, 0));
+	ASSERT_EQ(0, conn_import(&self->x.c));
+	EXPECT_EQ(0, agent_done(&self->x.a, got.id, 0, &answer));
+}
+
+TEST_F(waiting, call_of_another_process_is_interrupted_by_a_signal)
+{
+	ASSERT_EQ(0, app_do(&self->other, APP_SIGNALS, 0));
+	ASSERT_EQ(0, app_call(&self->other, variant->op, 0));
+	EXPECT_FALSE(app_end(&self->other, &result, STILL));
+	ASSERT_EQ(0, kill(self->other.pid, SIGUSR1));
+	ASSERT_TRUE(app_end(&self->other, &result, SOON));
+	EXPECT_EQ(-EINTR, result.ret);
 	ASSERT_EQ(0, conn_import(&self->x.c));
 	EXPECT_EQ(0, agent_done(&self->x.a, got.id, 0, &answer));
 }

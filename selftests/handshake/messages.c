@@ -759,6 +759,19 @@ TEST_F(messages, last_agent_ends_what_waits)
 	EXPECT_EQ(ESRCH, error_of(self->fds[0]));
 }
 
+TEST_F(messages, last_agent_ends_what_it_has_taken_and_not_begun)
+{
+	struct pollfd pfd;
+
+	ASSERT_EQ(0, ask(self->fds));
+	ASSERT_EQ(0, agent_take(&self->a, &got));
+	close(got.fd);
+	agent_close(&self->a);
+	pfd = (struct pollfd){ .fd = self->fds[0] };
+	EXPECT_EQ(1, poll(&pfd, 1, 5000));
+	EXPECT_EQ(ESRCH, error_of(self->fds[0]));
+}
+
 TEST_F(messages, standby_lets_requests_wait_for_an_agent)
 {
 	struct agent standby, other;
@@ -845,6 +858,28 @@ TEST_F(messages, queue_is_limited)
 	/* Who is taken does not wait any more. */
 	ASSERT_EQ(0, agent_take(&self->a, &got));
 	EXPECT_EQ(0, ask(fds));
+}
+
+/* Who has set the option before is told by connect(2), and why. */
+TEST_F(messages, full_queue_is_told_to_who_connects)
+{
+	const struct keyblob_handshake what = { .role = KEYBLOB_ROLE_SERVER };
+	struct keyblob_status status = {};
+	struct sockaddr_storage addr;
+	socklen_t len;
+	int listener = tcp_listen(AF_INET, &addr, &len);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ASSERT_LE(0, listener);
+	ASSERT_EQ(0, keyblob_attach(fd));
+	ASSERT_EQ(0, setsockopt(fd, SOL_KEYBLOB, KEYBLOB_HANDSHAKE, &what, sizeof(what)));
+	ASSERT_EQ(0, set_limit("1"));
+	ASSERT_EQ(0, ask(self->fds));
+	EXPECT_EQ(-1, connect(fd, (struct sockaddr *)&addr, len));
+	EXPECT_EQ(EBUSY, errno);
+	ASSERT_EQ(0, keyblob_info(fd, &status));
+	EXPECT_EQ(EBUSY, status.error);
+	EXPECT_STREQ("too many handshakes wait for an agent", status.reason);
 }
 
 TEST_F(messages, half_of_the_queue_is_for_other_users)

@@ -5,6 +5,7 @@
  * nothing that is not TLS leaves either.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -210,6 +211,18 @@ TEST_F(templates, nonblocking_connect_that_fails_is_told_by_so_error)
 	EXPECT_EQ(-EPIPE, app_do(&self->x.app, APP_WRITE, 0));
 }
 
+TEST_F(templates, option_may_come_when_it_is_connected)
+{
+	CLIENTS_ONLY();
+	ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
+	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
+	ASSERT_EQ(0, meet(self));
+	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	EXPECT_TRUE(exchange_works(&self->x));
+}
+
 TEST_F(templates, nobody_listens_is_an_ordinary_refusal)
 {
 	CLIENTS_ONLY();
@@ -268,6 +281,89 @@ TEST_F(templates, nothing_plain_leaves)
 	EXPECT_EQ(0, at_peer(self));
 	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
 	EXPECT_EQ(5, app_do(&self->x.app, APP_WRITE, 0));
+}
+
+/* A full backlog leaves the next SYN unanswered. */
+static int connecting(int family, const struct sockaddr_storage *addr, socklen_t len)
+{
+	const struct keyblob_handshake what = {
+		.role = KEYBLOB_ROLE_CLIENT,
+		.peer_name = "server.example",
+	};
+	struct tcp_info info = {};
+	socklen_t info_len = sizeof(info);
+	int fd = -1, i;
+
+	for (i = 0; i < 5 && info.tcpi_state != TCP_SYN_SENT; i++) {
+		fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (keyblob_attach(fd) ||
+		    setsockopt(fd, SOL_KEYBLOB, KEYBLOB_HANDSHAKE, &what, sizeof(what)))
+			return -1;
+		connect(fd, (const struct sockaddr *)addr, len);
+		getsockopt(fd, SOL_TCP, TCP_INFO, &info, &info_len);
+	}
+	return info.tcpi_state == TCP_SYN_SENT ? fd : -1;
+}
+
+TEST_F(templates, who_reads_or_writes_while_it_connects_waits)
+{
+	const struct timeval timeout = { .tv_usec = 100000 };
+	struct pollfd pfd;
+	char byte = 'x';
+	int fd;
+
+	CLIENTS_ONLY();
+	ASSERT_EQ(0, listen(self->other, 0));
+	fd = connecting(variant->family, &self->addr, self->len);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-1, send(fd, &byte, 1, 0));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(-1, recv(fd, &byte, 1, 0));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(-1, recv(fd, &byte, 1, MSG_ERRQUEUE));
+	EXPECT_EQ(EAGAIN, errno);
+	pfd = (struct pollfd){ .fd = fd, .events = POLLIN | POLLOUT };
+	EXPECT_EQ(0, poll(&pfd, 1, 0));
+
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, 0));
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)));
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)));
+	EXPECT_EQ(-1, send(fd, &byte, 1, 0));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(-1, recv(fd, &byte, 1, 0));
+	EXPECT_EQ(EAGAIN, errno);
+}
+
+/* The peer has said its last before anybody looked: no keyblob socket comes of it. */
+TEST_F(templates, connection_that_is_half_closed_at_once_fails)
+{
+	const short over = POLLIN | POLLOUT | POLLHUP;
+	struct pollfd pfd;
+	int fd;
+
+	CLIENTS_ONLY();
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	fd = app_dup(&self->x.app);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, fcntl(fd, F_SETFL, O_NONBLOCK));
+	EXPECT_EQ(-1, connect(fd, (struct sockaddr *)&self->addr, self->len));
+	EXPECT_EQ(EINPROGRESS, errno);
+	ASSERT_EQ(0, meet(self));
+	ASSERT_EQ(0, shutdown(self->x.c.peer.fd, SHUT_WR));
+	usleep(50000);
+	pfd = (struct pollfd){ .fd = fd, .events = over };
+	EXPECT_EQ(1, poll(&pfd, 1, 0));
+	EXPECT_EQ(over | POLLERR, pfd.revents);
+	EXPECT_EQ(ENOTCONN, app_do(&self->x.app, APP_SO_ERROR, 0));
+	/* And so it stays. */
+	EXPECT_EQ(1, poll(&pfd, 1, 0));
+	EXPECT_EQ(over, pfd.revents);
+	EXPECT_EQ(-ENOTCONN, app_do(&self->x.app, APP_READ, 0));
+	EXPECT_EQ(-EPIPE, app_do(&self->x.app, APP_WRITE, 0));
+	EXPECT_EQ(-ENOTCONN, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	EXPECT_EQ(-1, listen(fd, 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, at_peer(self));
 }
 
 /* What somebody sends and breaks off before there is TLS is not data. */
@@ -400,6 +496,24 @@ TEST_F(templates, accepted_sockets_have_their_handshake_under_way)
 	EXPECT_EQ(5, result.ret);
 	EXPECT_EQ(0, memcmp(result.data, "world", 5));
 	EXPECT_TRUE(exchange_works(&self->x));
+}
+
+TEST_F(templates, socket_may_be_prepared_before_it_listens)
+{
+	struct sockaddr_storage addr = { .ss_family = variant->family };
+	socklen_t len = sizeof(addr);
+	int fd = socket(variant->family, SOCK_STREAM, 0);
+
+	SERVERS_ONLY();
+	ASSERT_EQ(0, keyblob_attach(fd));
+	ASSERT_EQ(0, setsockopt(fd, SOL_KEYBLOB, KEYBLOB_HANDSHAKE, &self->x.app.what,
+				sizeof(self->x.app.what)));
+	ASSERT_EQ(0, listen(fd, 5));
+	ASSERT_EQ(0, getsockname(fd, (struct sockaddr *)&addr, &len));
+	ASSERT_EQ(0, connect(self->other, (struct sockaddr *)&addr, len));
+	ASSERT_LE(0, accept(fd, NULL, NULL));
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	EXPECT_EQ(0, exchange_fail(&self->x, &got, EACCES));
 }
 
 TEST_F(templates, poll_waits_for_the_handshake_of_an_accepted_socket)

@@ -94,7 +94,7 @@ TEST(living_processes_have_pages_of_their_own)
 	EXPECT_EQ(counters_sum(COUNT_ACCEPTED), 3);
 }
 
-/* The shared memory: "START-END rw-s ..."; the harness has some of one page. */
+/* The shared memory: "START-END rw-s ... /dev/zero"; the harness has some of one page. */
 static uint64_t *find_pages(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -103,7 +103,8 @@ static uint64_t *find_pages(void)
 
 	while (maps && fgets(line, sizeof(line), maps))
 		if (sscanf(line, "%lx-%lx %4s", &start, &end, mode) == 3 &&
-		    !strcmp(mode, "rw-s") && end - start > 2 * sysconf(_SC_PAGESIZE))
+		    !strcmp(mode, "rw-s") && strstr(line, "/dev/zero") &&
+		    end - start > 2 * sysconf(_SC_PAGESIZE))
 			found = start;
 	if (maps)
 		fclose(maps);
