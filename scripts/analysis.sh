@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The static analysers that scripts/lint runs; sourced. Each prints what it finds and
 # nothing else, and takes either the directory of a compile database or a command that
-# compiles with $CC.
+# compiles with $CC. scripts/lint sets $headers and $semantic, the kernel's headers and source.
+# shellcheck disable=SC2154
 
 # database DIRECTORY: DIRECTORY/compile_commands.json, of what "make -nw" on stdin would
 # compile beneath here; each source once, an entry a line.
