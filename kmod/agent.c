@@ -11,6 +11,7 @@
 #include <linux/err.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 
@@ -34,7 +35,9 @@ struct kb_agent {
 };
 
 struct kb_net {
-	struct mutex lock;		/* over everything here */
+	struct net *net;
+	struct delayed_work reminder;	/* of announce() */
+	struct mutex lock;		/* over everything below */
 	struct list_head agents;	/* who was told last is last */
 	struct list_head queue;
 	u32 n_agents;
@@ -82,11 +85,13 @@ static struct kb_agent *least_busy(struct kb_net *kn)
 
 /*
  * Tell one agent that a request waits. It takes all there are, so that it need not be told
- * again before it has found none.
+ * again before it has found none. Where none could be reached, for want of memory or of
+ * room in its socket, it is tried again.
  */
 static void announce(struct net *net, struct kb_net *kn)
 {
 	struct kb_agent *agent;
+	bool deaf = false;
 
 	list_for_each_entry(agent, &kn->agents, link)
 		agent->deaf = false;
@@ -97,7 +102,20 @@ static void announce(struct net *net, struct kb_net *kn)
 			return;
 		}
 		agent->deaf = true;
+		deaf = true;
 	}
+	if (deaf)
+		schedule_delayed_work(&kn->reminder, HZ / 10);
+}
+
+static void remind(struct work_struct *work)
+{
+	struct kb_net *kn = container_of(to_delayed_work(work), struct kb_net, reminder);
+
+	mutex_lock(&kn->lock);
+	if (kn->n_waiting)
+		announce(kn->net, kn);
+	mutex_unlock(&kn->lock);
 }
 
 static bool is_root(const struct net *net, kuid_t uid)
@@ -420,6 +438,8 @@ static int __net_init net_begin(struct net *net)
 {
 	struct kb_net *kn = kb_net(net);
 
+	kn->net = net;
+	INIT_DELAYED_WORK(&kn->reminder, remind);
 	mutex_init(&kn->lock);
 	INIT_LIST_HEAD(&kn->agents);
 	INIT_LIST_HEAD(&kn->queue);
@@ -435,6 +455,7 @@ static void __net_exit net_end(struct net *net)
 	struct kb_net *kn = kb_net(net);
 	struct kb_agent *agent, *next;
 
+	cancel_delayed_work_sync(&kn->reminder);
 	WARN_ON_ONCE(!list_empty(&kn->queue));
 	list_for_each_entry_safe(agent, next, &kn->agents, link) {
 		WARN_ON_ONCE(!list_empty(&agent->taken));

@@ -517,6 +517,24 @@ bool kb_ktls_has_open_record(const struct sock *sk)
 	return READ_ONCE(tls_sw_ctx_tx(tls_get_ctx(sk))->open_rec);
 }
 
+/* kb_ktls_has_unsent() - are there records that TCP has not taken? Lockless. */
+bool kb_ktls_has_unsent(const struct sock *sk)
+{
+	return !list_empty(&tls_sw_ctx_tx(tls_get_ctx(sk))->tx_list);
+}
+
+/*
+ * kb_ktls_has_gap() - where kTLS has put EBADMSG on the socket: because it could not
+ * encrypt a record, and dropped it?
+ *
+ * Then it no longer counts on records to be encrypted at once. Otherwise it was one that
+ * came. Lockless.
+ */
+bool kb_ktls_has_gap(const struct sock *sk)
+{
+	return tls_sw_ctx_tx(tls_get_ctx(sk))->async_capable;
+}
+
 /* kb_ktls_has_record() - is a whole record there, decrypted or not? Lockless. */
 bool kb_ktls_has_record(const struct sock *sk)
 {

@@ -43,6 +43,8 @@ void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key);
 
 size_t kb_ktls_payload_max(const struct sock *sk);
 bool kb_ktls_has_open_record(const struct sock *sk);
+bool kb_ktls_has_unsent(const struct sock *sk);
+bool kb_ktls_has_gap(const struct sock *sk);
 bool kb_ktls_has_record(const struct sock *sk);
 bool kb_ktls_is_stopped(const struct sock *sk);
 bool kb_ktls_is_broken(const struct sock *sk);

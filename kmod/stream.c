@@ -56,6 +56,35 @@ static void take_mark_back(struct sock *sk)
 		WRITE_ONCE(sk->sk_err, 0);
 }
 
+/* After a fatal alert nobody sends any more, RFC 8446 section 6.2. */
+static void end_tx(struct sock *sk)
+{
+	WRITE_ONCE(kb_sock(sk)->closing, true);
+	lock_sock(sk);
+	sk->sk_shutdown |= SEND_SHUTDOWN;
+	kb_ulp_base(sk)->shutdown(sk, SEND_SHUTDOWN);
+	sk->sk_state_change(sk);
+	release_sock(sk);
+}
+
+/*
+ * A record that kTLS could not encrypt, for want of memory, is gone, and with it what
+ * earlier calls put there: nothing may follow. Under kb_sock.sending.
+ */
+static void look_for_a_gap(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (likely(READ_ONCE(sk->sk_err) != EBADMSG) || !kb->tx.ready || !kb_ktls_has_gap(sk))
+		return;
+	lock_sock(sk);
+	kb->tx.end = kb->tx.end ?: KEYBLOB_END_TRUNCATED;
+	/* It is nothing that receiving has to do with. */
+	sock_error(sk);
+	release_sock(sk);
+	end_tx(sk);
+}
+
 /*
  * Sends one control record. Under kb_sock.sending alone. Never waits: room in the send
  * buffer is made by lifting its bounds for the few bytes it takes.
@@ -96,6 +125,7 @@ static int send_control(struct sock *sk, u8 type, const void *data, size_t len)
 	WRITE_ONCE(tcp_sk(sk)->notsent_lowat, notsent_lowat);
 	kb->controlling = false;
 	release_sock(sk);
+	look_for_a_gap(sk);
 	return ret < 0 ? ret : 0;
 }
 
@@ -106,7 +136,8 @@ static void send_alert(struct sock *sk, u8 level, u8 description)
 
 	if (!kb->tx.ready || kb->tx.end)
 		return;
-	if (send_control(sk, KB_TYPE_ALERT, alert, sizeof(alert)))
+	/* What TCP has no memory for now does not go before its FIN. */
+	if (send_control(sk, KB_TYPE_ALERT, alert, sizeof(alert)) || kb_ktls_has_unsent(sk))
 		return;
 	lock_sock(sk);
 	kb->tx.end = description == KB_CLOSE_NOTIFY ? KEYBLOB_END_CLOSE_NOTIFY :
@@ -363,6 +394,7 @@ int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send)
 
 void kb_stream_send_end(struct sock *sk, const struct kb_send *send)
 {
+	look_for_a_gap(sk);
 	if (send->alone)
 		up_write(&kb_sock(sk)->sending);
 	else
@@ -560,17 +592,6 @@ static bool ended(const struct kb_sock *kb)
 	return smp_load_acquire(&kb->rx.end);
 }
 
-/* After a fatal alert nobody sends any more, RFC 8446 section 6.2. */
-static void end_tx(struct sock *sk)
-{
-	WRITE_ONCE(kb_sock(sk)->closing, true);
-	lock_sock(sk);
-	sk->sk_shutdown |= SEND_SHUTDOWN;
-	kb_ulp_base(sk)->shutdown(sk, SEND_SHUTDOWN);
-	sk->sk_state_change(sk);
-	release_sock(sk);
-}
-
 /* The peer broke the rules: tell it, and have done. */
 static int abort_stream(struct sock *sk, u8 alert, int result)
 {
@@ -741,6 +762,42 @@ static void data_came(struct sock *sk)
 		kb_limit_data(&kb->limit);
 }
 
+/*
+ * kTLS takes it for a forgery, for which it puts EBADMSG on the socket, if it cannot
+ * decrypt for want of memory or for the reader's bad address as well. Then the record is
+ * still there, for who comes next.
+ */
+static void pardon(struct sock *sk, int before, int ret)
+{
+	if (likely(READ_ONCE(sk->sk_err) != EBADMSG) || before || ret == -EBADMSG ||
+	    kb_ktls_is_broken(sk))
+		return;
+	lock_sock(sk);
+	if (sk->sk_err == EBADMSG && !(kb_sock(sk)->tx.ready && kb_ktls_has_gap(sk)))
+		sock_error(sk);
+	release_sock(sk);
+}
+
+static int base_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+{
+	const int before = READ_ONCE(sk->sk_err);
+	int ret = kb_base_recvmsg(kb_ulp_base(sk), sk, msg, len, flags);
+
+	pardon(sk, before, ret);
+	return ret;
+}
+
+static ssize_t base_splice_read(struct socket *sock, loff_t *ppos,
+				struct pipe_inode_info *pipe, size_t len, unsigned int flags)
+{
+	struct sock *sk = sock->sk;
+	const int before = READ_ONCE(sk->sk_err);
+	ssize_t ret = kb_ulp_base_ops(sk)->splice_read(sock, ppos, pipe, len, flags);
+
+	pardon(sk, before, ret);
+	return ret;
+}
+
 /* Makes kTLS decrypt the next record, without taking anything away. */
 static int peek(struct sock *sk, int flags)
 {
@@ -749,7 +806,7 @@ static int peek(struct sock *sk, int flags)
 	struct msghdr msg = {};
 
 	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &vec, 1, sizeof(byte));
-	return kb_base_recvmsg(kb_ulp_base(sk), sk, &msg, sizeof(byte), flags | MSG_PEEK);
+	return base_recvmsg(sk, &msg, sizeof(byte), flags | MSG_PEEK);
 }
 
 /*
@@ -794,14 +851,13 @@ static int before_data(struct sock *sk, int flags)
 int kb_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int flags)
 {
 	struct sock *sk = sock->sk;
-	const struct proto *base = kb_ulp_base(sk);
 	const size_t control_len = msg->msg_controllen;
 	const struct kb_sock *kb = kb_sock(sk);
 	int copied = 0, ret;
 
 	sock_rps_record_flow(sk);
 	if (unlikely(!len || flags & MSG_ERRQUEUE))
-		return kb_base_recvmsg(base, sk, msg, len, flags);
+		return kb_base_recvmsg(kb_ulp_base(sk), sk, msg, len, flags);
 
 	msg->msg_controllen = 0;
 	do {
@@ -811,7 +867,7 @@ int kb_stream_recvmsg(struct socket *sock, struct msghdr *msg, size_t len, int f
 			break;
 		}
 		if (likely(ret > 0))
-			ret = kb_base_recvmsg(base, sk, msg, len, flags);
+			ret = base_recvmsg(sk, msg, len, flags);
 		if (likely(ret > 0)) {
 			data_came(sk);
 			copied += ret;
@@ -850,7 +906,7 @@ ssize_t kb_stream_splice_read(struct socket *sock, loff_t *ppos,
 		if (!ret)
 			return kb->rx_result;
 		if (ret > 0)
-			ret = kb_ulp_base_ops(sk)->splice_read(sock, ppos, pipe, len, flags);
+			ret = base_splice_read(sock, ppos, pipe, len, flags);
 		if (ret > 0) {
 			data_came(sk);
 			return ret;

@@ -416,4 +416,24 @@ TEST_F(explicit_nonce, of_the_peer_is_free)
 	}
 }
 
+/* As with TCP: the call fails, and that is all. */
+TEST_F(data, bad_address_does_no_harm)
+{
+	void *nowhere = (void *)16;
+	char buf[8];
+
+	ASSERT_EQ(0, conn_import(&self->c));
+	ASSERT_EQ(0, tls_peer_write(&self->c.peer, "first", 5));
+	EXPECT_EQ(-1, recv(self->c.fd, nowhere, 64, 0));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, send(self->c.fd, nowhere, 64, MSG_NOSIGNAL));
+	EXPECT_EQ(EFAULT, errno);
+	ASSERT_EQ(5, send(self->c.fd, "right", 5, MSG_NOSIGNAL));
+	ASSERT_EQ(0, tls_peer_read(&self->c.peer, buf, 5));
+	EXPECT_EQ(0, memcmp(buf, "right", 5));
+	ASSERT_EQ(0, recv_all(self->c.fd, buf, 5));
+	EXPECT_EQ(0, memcmp(buf, "first", 5));
+	EXPECT_TRUE(conn_works(&self->c));
+}
+
 TEST_HARNESS_MAIN

@@ -49,14 +49,16 @@ struct nl_msg *agent_msg(const struct agent *a, int cmd)
 	return msg;
 }
 
-/* One datagram; its length, or -ETIME. */
+/* One datagram; its length, or a negative errno: -ETIME, none came. */
 static ssize_t receive(struct agent *a, void *data, size_t size, int ms)
 {
 	struct pollfd pfd = { .fd = nl_socket_get_fd(a->sk), .events = POLLIN };
+	ssize_t n;
 
 	if (poll(&pfd, 1, ms) != 1)
 		return -ETIME;
-	return recv(pfd.fd, data, size, 0);
+	n = recv(pfd.fd, data, size, 0);
+	return n < 0 ? -errno : n;
 }
 
 /* The error and its text, of a header that was sent back without its payload. */
@@ -88,7 +90,17 @@ static void read_message(struct agent *a, struct nlmsghdr *nlh, struct answer *a
 	genlmsg_parse((struct nlmsghdr *)answer->data, 0, answer->attrs, KEYBLOB_A_GENL_MAX, NULL);
 }
 
-int agent_call(struct agent *a, struct nl_msg *msg, struct answer *answer)
+int agent_send(struct agent *a, struct nl_msg *msg)
+{
+	int n = nl_send_auto(a->sk, msg);
+
+	nlmsg_free(msg);
+	if (n < 0)
+		return n == -NLE_NOMEM ? -ENOBUFS : -EIO;
+	return 0;
+}
+
+int agent_answer(struct agent *a, struct answer *answer)
 {
 	static _Thread_local _Alignas(struct nlmsghdr) uint8_t data[1 << 16];
 	struct nlmsghdr *nlh;
@@ -96,10 +108,6 @@ int agent_call(struct agent *a, struct nl_msg *msg, struct answer *answer)
 	int left;
 
 	memset(answer, 0, sizeof(*answer));
-	n = nl_send_auto(a->sk, msg);
-	nlmsg_free(msg);
-	if (n < 0)
-		return -EIO;
 	for (;;) {
 		n = receive(a, data, sizeof(data), WAIT_MS);
 		if (n < 0)
@@ -114,6 +122,13 @@ int agent_call(struct agent *a, struct nl_msg *msg, struct answer *answer)
 			read_message(a, nlh, answer);
 		}
 	}
+}
+
+int agent_call(struct agent *a, struct nl_msg *msg, struct answer *answer)
+{
+	int err = agent_send(a, msg);
+
+	return err ? err : agent_answer(a, answer);
 }
 
 int agent_register(struct agent *a, bool standby, struct answer *answer)
@@ -133,19 +148,23 @@ int agent_new(struct agent *a)
 	return err ? err : agent_register(a, false, &answer);
 }
 
-int agent_accept(struct agent *a, struct accepted *r)
+int agent_accepted(struct accepted *r)
 {
-	int err = agent_call(a, agent_msg(a, KEYBLOB_GENL_ACCEPT), &r->answer);
-
 	r->fd = -1;
-	if (err)
-		return err;
 	if (r->answer.cmd != KEYBLOB_GENL_ACCEPT || !r->answer.attrs[KEYBLOB_A_GENL_ID] ||
 	    !r->answer.attrs[KEYBLOB_A_GENL_FD])
 		return -EPROTO;
 	r->id = nla_get_u64(r->answer.attrs[KEYBLOB_A_GENL_ID]);
 	r->fd = nla_get_s32(r->answer.attrs[KEYBLOB_A_GENL_FD]);
 	return 0;
+}
+
+int agent_accept(struct agent *a, struct accepted *r)
+{
+	int err = agent_call(a, agent_msg(a, KEYBLOB_GENL_ACCEPT), &r->answer);
+
+	r->fd = -1;
+	return err ? err : agent_accepted(r);
 }
 
 int agent_take(struct agent *a, struct accepted *r)
@@ -155,13 +174,18 @@ int agent_take(struct agent *a, struct accepted *r)
 	return agent_accept(a, r);
 }
 
-int agent_done(struct agent *a, uint64_t id, int error, struct answer *answer)
+struct nl_msg *agent_done_msg(const struct agent *a, uint64_t id, int error)
 {
 	struct nl_msg *msg = agent_msg(a, KEYBLOB_GENL_DONE);
 
 	nla_put_u64(msg, KEYBLOB_A_GENL_ID, id);
 	nla_put_u32(msg, KEYBLOB_A_GENL_ERROR, error);
-	return agent_call(a, msg, answer);
+	return msg;
+}
+
+int agent_done(struct agent *a, uint64_t id, int error, struct answer *answer)
+{
+	return agent_call(a, agent_done_msg(a, id, error), answer);
 }
 
 bool agent_is_told(struct agent *a, int ms)

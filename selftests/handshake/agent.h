@@ -44,7 +44,13 @@ void agent_close(struct agent *a);
 /* agent_msg() - a message to be filled in */
 struct nl_msg *agent_msg(const struct agent *a, int cmd);
 
-/* agent_call() - send @msg, which is freed, and wait for the answer; its error */
+/*
+ * agent_send() - send @msg, which is freed; 0 or a negative errno: it was not
+ * agent_answer() - wait for the answer; its error
+ * agent_call() - both
+ */
+int agent_send(struct agent *a, struct nl_msg *msg);
+int agent_answer(struct agent *a, struct answer *answer);
 int agent_call(struct agent *a, struct nl_msg *msg, struct answer *answer);
 
 int agent_register(struct agent *a, bool standby, struct answer *answer);
@@ -53,8 +59,12 @@ int agent_register(struct agent *a, bool standby, struct answer *answer);
 int agent_new(struct agent *a);
 int agent_accept(struct agent *a, struct accepted *r);
 
+/* agent_accepted() - read what an answer to ACCEPT says; 0 or -EPROTO */
+int agent_accepted(struct accepted *r);
+
 /* agent_take() - wait to be told, and accept; 0 or a negative errno, -ETIME: not told */
 int agent_take(struct agent *a, struct accepted *r);
+struct nl_msg *agent_done_msg(const struct agent *a, uint64_t id, int error);
 int agent_done(struct agent *a, uint64_t id, int error, struct answer *answer);
 
 /* agent_is_told() - does a READY come within @ms? Forgets those before. */

@@ -42,7 +42,9 @@
  *	EBADMSG		a record was not authentic; the peer was sent an alert
  *
  * and stays there; KEYBLOB_INFO names the alert. Sending ends with EPIPE after a
- * fatal alert, and with EKEYEXPIRED where a TLS 1.2 key has reached its limit.
+ * fatal alert, and with EKEYEXPIRED where a TLS 1.2 key has reached its limit. Where there
+ * is no memory to encrypt with, it says EBADMSG once, then EPIPE: the stream ends without
+ * close_notify, and keyblob_status.tx_end is KEYBLOB_END_TRUNCATED.
  */
 #ifndef _UAPI_LINUX_KEYBLOB_H
 #define _UAPI_LINUX_KEYBLOB_H
