@@ -67,7 +67,7 @@ static ssize_t look_up(int fd, char *reply, size_t size)
 		.what.idiag_ext = 1 << (INET_DIAG_INFO - 1),
 		.what.id.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE },
 	};
-	struct sockaddr_in here, there;
+	struct sockaddr_in here = {}, there = {};
 	socklen_t len = sizeof(here);
 	int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	ssize_t n = -1;

@@ -51,6 +51,8 @@ if [ "${1:-}" != inside ]; then
 	cat "$scratch/output"
 	rm -rf "$scratch" /etc/keyblob/test.{pem,key,conf} $units/systemd-tmpfiles-setup.service \
 		$units/keyblob{d.service.d,d.service,d.socket,-test.service} $units/hello.{socket,service}
+	# The journal's, which syslog(3) would take for a daemon's.
+	rm -f /dev/log
 	# Other tests have the numbers that are there without them.
 	for name in keyblob-worker keyblob-signer; do
 		userdel $name 2>/dev/null

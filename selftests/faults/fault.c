@@ -127,7 +127,7 @@ static int module_range(unsigned long *start, unsigned long *end)
 
 int fault_anywhere(unsigned int percent)
 {
-	unsigned long start, end;
+	unsigned long start = 0, end = 0;
 
 	if (put(DEBUGFS "failslab/probability", "0"))
 		return -EIO;

@@ -90,6 +90,7 @@ static void put_any(struct world *w, struct message *m, uint16_t type, struct rn
 	struct nlattr *attr = (void *)m + NLMSG_ALIGN(m->head.nlmsg_len);
 	uint8_t value[2048];
 	int len = attr_size(type);
+	uint32_t error;
 
 	if (len < 0)
 		len = rng_below(rng, 5) ? 1 + rng_below(rng, 40) : rng_below(rng, 1500);
@@ -98,8 +99,10 @@ static void put_any(struct world *w, struct message *m, uint16_t type, struct rn
 		value[len - 1] = 0;
 	if (type == KEYBLOB_A_GENL_ID)
 		memcpy(value, &w->ids[rng_below(rng, IDS)], 8);
-	else if (type == KEYBLOB_A_GENL_ERROR)
-		memcpy(value, &(uint32_t){ rng_below(rng, 3) ? rng_below(rng, 140) : 0 }, 4);
+	if (type == KEYBLOB_A_GENL_ERROR) {
+		error = rng_below(rng, 3) ? rng_below(rng, 140) : 0;
+		memcpy(value, &error, sizeof(error));
+	}
 	if (how % 8 == 1 && len > 0)
 		len--;
 	else if (how % 8 == 2)

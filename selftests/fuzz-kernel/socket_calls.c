@@ -135,7 +135,7 @@ static long accept_from(struct world *w, const uint32_t *a)
 	if (a[2] % 4 && !getsockname(listener, (struct sockaddr *)&addr, &len)) {
 		client = socket(domain_of(listener), SOCK_STREAM | SOCK_CLOEXEC, 0);
 		be_patient(client, 5);
-		connect(client, (struct sockaddr *)&addr, len);
+		(void)connect(client, (struct sockaddr *)&addr, len);
 	}
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | (a[2] & 8 ? SOCK_NONBLOCK : 0));
 	if (fd < 0) {

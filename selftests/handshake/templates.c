@@ -299,7 +299,7 @@ static int connecting(int family, const struct sockaddr_storage *addr, socklen_t
 		if (keyblob_attach(fd) ||
 		    setsockopt(fd, SOL_KEYBLOB, KEYBLOB_HANDSHAKE, &what, sizeof(what)))
 			return -1;
-		connect(fd, (const struct sockaddr *)addr, len);
+		(void)connect(fd, (const struct sockaddr *)addr, len);
 		getsockopt(fd, SOL_TCP, TCP_INFO, &info, &info_len);
 	}
 	return info.tcpi_state == TCP_SYN_SENT ? fd : -1;

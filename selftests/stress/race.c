@@ -313,7 +313,7 @@ FIXTURE_SETUP(race)
 	struct usage _after;							\
 	self->done = true;							\
 	pthread_join(self->unloader, NULL);					\
-	EXPECT_EQ(0, self->unloaded);						\
+	EXPECT_EQ(0, atomic_load(&self->unloaded));				\
 	EXPECT_TRUE(conn_works_plain(&self->anchor));				\
 	conn_close(&self->anchor);						\
 	_after = usage_settled(&self->before);					\
@@ -324,7 +324,7 @@ FIXTURE_SETUP(race)
 #define ASSERT_ROUND_WENT_WELL() do {						\
 	for (int _i = 0; _i < FAILURES && _i < self->r->failed; _i++)		\
 		TH_LOG("round %d: %s", self->r->number, self->r->failures[_i]);	\
-	ASSERT_EQ(0, self->r->failed);						\
+	ASSERT_EQ(0, atomic_load(&self->r->failed));				\
 } while (0)
 
 FIXTURE_TEARDOWN(race)
@@ -796,7 +796,7 @@ TEST_F_TIMEOUT(race, the_module_comes_and_goes_between_sockets, FOREVER)
 
 	self->done = true;
 	pthread_join(self->unloader, NULL);
-	EXPECT_EQ(0, self->unloaded);
+	EXPECT_EQ(0, atomic_load(&self->unloaded));
 	conn_close(&self->anchor);
 	for (i = 0; i < 3; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, churner, r));
