@@ -4,7 +4,7 @@
  * and end in every way, round after round: what the kernel has in use afterwards is what
  * it had after the first round. Needs the machine for itself.
  *
- *   KEYBLOB_SOAK_CONNECTIONS	at a time: 2000; 200 where the kernel checks all it does
+ *   KEYBLOB_SOAK_CONNECTIONS	at a time: 2000
  *   KEYBLOB_SOAK_SECONDS	after which no other round begins: 20
  */
 #include <errno.h>
@@ -172,7 +172,9 @@ FIXTURE_SETUP(soak)
 	const char *count = getenv("KEYBLOB_SOAK_CONNECTIONS");
 	struct rlimit files;
 
-	self->count = count && *count ? atoi(count) : getenv("KEYBLOB_SLOW_KERNEL") ? 200 : 2000;
+	if (getenv("KEYBLOB_SLOW_KERNEL"))
+		SKIP(return, "its checkers take memory; kmemleak looks for leaks");
+	self->count = count && *count ? atoi(count) : 2000;
 	files.rlim_cur = files.rlim_max = 3 * self->count + 100;
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
 	self->streams = calloc(self->count, sizeof(*self->streams));
