@@ -3,13 +3,14 @@
  * The kernel's memory, all of it, searched by /proc/kcore: a key that is in use is found
  * there; of connections that have ended, of keys that were replaced and of calls that were
  * refused nothing is left. This process never has a secret, else it would find itself: a
- * child makes them, and tells of each the words' products with an odd number.
+ * child, whose memory is wiped in the end, makes them, and tells of each the words' products
+ * with an odd number.
  */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "kselftest_harness.h"
@@ -117,15 +118,33 @@ static int64_t search_kernel(struct needles *n)
 	return total;
 }
 
-/* Takes the pages that the child had out of the kernel's lists, and zeroes them. */
-static void recycle_free_pages(void)
+/* Zeroes all memory of its own of process @pid, which is stopped; 0 or -1. */
+static int wipe_process(pid_t pid)
 {
-	size_t size = sysconf(_SC_AVPHYS_PAGES) / 2 * 4096;
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	static const uint8_t zeros[1 << 16];
+	unsigned long from, to, at;
+	char path[64], line[512], mode[8];
+	FILE *maps;
+	int fd;
 
-	if (p != MAP_FAILED)
-		munmap(p, size);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	if (fd < 0 || !maps)
+		return -1;
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 ||
+		    mode[1] != 'w' || mode[3] != 'p')
+			continue;
+		for (at = from; at < to; at += sizeof(zeros))
+			if (pwrite(fd, zeros, to - at < sizeof(zeros) ? to - at : sizeof(zeros),
+				   at) < 0)
+				return -1;
+	}
+	fclose(maps);
+	close(fd);
+	return 0;
 }
 
 /* ---- the child: agent and peer, who know the keys ---- */
@@ -209,7 +228,8 @@ static void know_keys(struct child *me)
 		be_refused(me);
 		be_served(me);
 	}
-	_exit(0);
+	raise(SIGSTOP);
+	_exit(1);
 }
 
 /* ---- this process ---- */
@@ -241,7 +261,7 @@ static void take_connection(struct __test_metadata *_metadata, FIXTURE_DATA(wipe
 	ASSERT_EQ(1, write(channel, "", 1));
 }
 
-/* A connection for each suite. The child has ended: the kernel alone has the keys. */
+/* A connection for each suite. The child is gone: the kernel alone has the keys. */
 FIXTURE_SETUP(wipe)
 {
 	struct needles *n = calloc(1, sizeof(*n));
@@ -255,6 +275,9 @@ FIXTURE_SETUP(wipe)
 	self->connections = 0;
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, channel));
 	ASSERT_EQ(0, pipe(needles));
+	/* Pages that the child gave back would keep what it had in them. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -267,13 +290,15 @@ FIXTURE_SETUP(wipe)
 	for (suite = tls_suites; suite->name; suite++)
 		take_connection(_metadata, self, channel[0],
 				suite->version == TLS_1_3_VERSION);
+	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	ASSERT_EQ(0, wipe_process(pid));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	while (read(needles[0], &n->of[n->count], sizeof(n->of[0])) == sizeof(n->of[0]))
 		ASSERT_GT(ARRAY_SIZE(n->of), ++n->count);
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	ASSERT_EQ(0, status);
 	close(channel[0]);
 	close(needles[0]);
-	recycle_free_pages();
 }
 
 FIXTURE_TEARDOWN(wipe)
