@@ -75,7 +75,7 @@ static void look_for_a_gap(struct sock *sk)
 {
 	struct kb_sock *kb = kb_sock(sk);
 
-	if (likely(READ_ONCE(sk->sk_err) != EBADMSG) || !kb->tx.ready || !kb_ktls_has_gap(sk))
+	if (likely(READ_ONCE(sk->sk_err) != EBADMSG) || !kb_ktls_has_gap(sk))
 		return;
 	lock_sock(sk);
 	kb->tx.end = kb->tx.end ?: KEYBLOB_END_TRUNCATED;
@@ -83,6 +83,29 @@ static void look_for_a_gap(struct sock *sk)
 	sock_error(sk);
 	release_sock(sk);
 	end_tx(sk);
+}
+
+/*
+ * What TCP has not taken goes when an acknowledgment makes room. With nothing on its way,
+ * it was memory that TCP lacked, and nobody would come back to it. Under kb_sock.sending.
+ */
+static void look_for_leftovers(struct sock *sk)
+{
+	if (likely(!kb_ktls_has_unsent(sk)))
+		return;
+	lock_sock(sk);
+	if (kb_ktls_has_unsent(sk) && tcp_rtx_and_write_queues_empty(sk))
+		sk->sk_write_space(sk);
+	release_sock(sk);
+}
+
+/* Under kb_sock.sending. */
+static void after_sending(struct sock *sk)
+{
+	if (!kb_sock(sk)->tx.ready)
+		return;
+	look_for_a_gap(sk);
+	look_for_leftovers(sk);
 }
 
 /*
@@ -125,7 +148,7 @@ static int send_control(struct sock *sk, u8 type, const void *data, size_t len)
 	WRITE_ONCE(tcp_sk(sk)->notsent_lowat, notsent_lowat);
 	kb->controlling = false;
 	release_sock(sk);
-	look_for_a_gap(sk);
+	after_sending(sk);
 	return ret < 0 ? ret : 0;
 }
 
@@ -394,7 +417,7 @@ int kb_stream_send_begin(struct sock *sk, int flags, struct kb_send *send)
 
 void kb_stream_send_end(struct sock *sk, const struct kb_send *send)
 {
-	look_for_a_gap(sk);
+	after_sending(sk);
 	if (send->alone)
 		up_write(&kb_sock(sk)->sending);
 	else

@@ -24,32 +24,50 @@ static int put(const char *path, const char *value)
 	return err;
 }
 
-static int put_number(const char *path, unsigned long value)
-{
-	char text[32];
+static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
 
-	snprintf(text, sizeof(text), "%#lx", value);
-	return put(path, text);
-}
-
-/* KEYBLOB_FAULT_VERBOSE=2 has the kernel log each fault, with where it was. */
-static int prepare(const char *kind)
+static int put_for(const char *kind, const char *what, const char *value)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), DEBUGFS "%s/verbose", kind);
-	return put(path, getenv("KEYBLOB_FAULT_VERBOSE") ?: "0");
+	snprintf(path, sizeof(path), DEBUGFS "%s/%s", kind, what);
+	return put(path, value);
+}
+
+/* Only where code from @start to @end is on the stack, whatever makes it fail. */
+static int filter(unsigned long start, unsigned long end)
+{
+	int i, err = 0;
+
+	for (i = 0; i < 3; i++) {
+		char from[32], to[32];
+
+		snprintf(from, sizeof(from), "%#lx", start);
+		snprintf(to, sizeof(to), "%#lx", end);
+		/* Not all kernels have the last one. */
+		if (put_for(kinds[i], "require-start", from) ||
+		    put_for(kinds[i], "require-end", to) ||
+		    put_for(kinds[i], "stacktrace-depth", "32"))
+			err = i < 2 ? -EIO : err;
+	}
+	return err;
 }
 
 const char *fault_missing(void)
 {
-	if (prepare("failslab") || put(DEBUGFS "failslab/ignore-gfp-wait", "N"))
+	/* KEYBLOB_FAULT_VERBOSE=2 has the kernel log each fault, with where it was. */
+	const char *verbose = getenv("KEYBLOB_FAULT_VERBOSE") ?: "0";
+
+	if (put_for("failslab", "verbose", verbose) ||
+	    put_for("failslab", "ignore-gfp-wait", "N"))
 		return "the kernel has no failslab";
-	if (prepare("fail_page_alloc") || put(DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N") ||
-	    put(DEBUGFS "fail_page_alloc/min-order", "0"))
+	if (put_for("fail_page_alloc", "verbose", verbose) ||
+	    put_for("fail_page_alloc", "ignore-gfp-wait", "N") ||
+	    put_for("fail_page_alloc", "min-order", "0"))
 		return "the kernel has no fail_page_alloc";
-	/* Not all kernels have it; fail-nth counts its calls among the others. */
-	prepare("fail_usercopy");
+	put_for("fail_usercopy", "verbose", verbose);
+	if (fault_anywhere(0))
+		return "the kernel does not tell by the stack what is to fail";
 	if (access("/proc/thread-self/fail-nth", W_OK))
 		return "the kernel has no fail-nth";
 	return NULL;
@@ -90,7 +108,7 @@ void fault_disarm(struct fault *f, long ret)
 	set(f, 0);
 	f->left = n > 0 ? atoi(left) : 1;
 	f->hit = !f->left;
-	f->refused += f->hit && ret < 0;
+	f->refused += f->hit && ret < 0 && ret != -EINPROGRESS;
 }
 
 void fault_report(struct fault *f, const char *what)
@@ -101,43 +119,66 @@ void fault_report(struct fault *f, const char *what)
 	f->refused = 0;
 }
 
-/* The module's functions, from the first to the last. */
-static int module_range(unsigned long *start, unsigned long *end)
+/*
+ * Where code is: the function @name of the kernel, or all of the module. 0 or a negative
+ * errno.
+ */
+static int find_code(const char *name, unsigned long *start, unsigned long *end)
 {
 	FILE *f = fopen("/proc/kallsyms", "re");
-	char line[512], module[64], type;
+	char line[512], symbol[256], module[64], type;
 	unsigned long at;
+	int n;
 
 	if (!f)
 		return -errno;
 	*start = ~0UL;
 	*end = 0;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx %c %*s [%63[^]]", &at, &type, module) != 3 ||
-		    strcmp(module, "keyblob") || (type != 't' && type != 'T'))
-			continue;
-		if (at < *start)
+		n = sscanf(line, "%lx %c %255s [%63[^]]", &at, &type, symbol, module);
+		if (name && n == 3 && !strcmp(symbol, name))
 			*start = at;
-		if (at > *end)
+		else if (name && n == 3 && at > *start && !*end)
 			*end = at;
+		if (name || n < 4 || strcmp(module, "keyblob") || (type != 't' && type != 'T'))
+			continue;
+		*start = at < *start ? at : *start;
+		*end = at > *end ? at : *end;
 	}
 	fclose(f);
 	return *start < *end ? 0 : -ENOENT;
 }
 
+int fault_within(const char *function)
+{
+	static unsigned long start, end;
+	static const char *known;	/* to look for it takes seconds under emulation */
+	int err;
+
+	if (!function)
+		return filter(0, ~0UL);
+	if (function != known) {
+		err = find_code(function, &start, &end);
+		if (err)
+			return err;
+		known = function;
+	}
+	return filter(start, end);
+}
+
 int fault_anywhere(unsigned int percent)
 {
 	unsigned long start = 0, end = 0;
+	char text[16];
 
-	if (put(DEBUGFS "failslab/probability", "0"))
+	if (put_for("failslab", "probability", "0"))
 		return -EIO;
 	if (!percent)
-		return 0;
-	if (module_range(&start, &end) || put_number(DEBUGFS "failslab/require-start", start) ||
-	    put_number(DEBUGFS "failslab/require-end", end) ||
-	    put_number(DEBUGFS "failslab/stacktrace-depth", 32) ||
-	    put(DEBUGFS "failslab/task-filter", "N") || put(DEBUGFS "failslab/times", "-1") ||
-	    put_number(DEBUGFS "failslab/probability", percent))
+		return filter(0, ~0UL);
+	snprintf(text, sizeof(text), "%u", percent);
+	if (find_code(NULL, &start, &end) || filter(start, end) ||
+	    put_for("failslab", "task-filter", "N") || put_for("failslab", "times", "-1") ||
+	    put_for("failslab", "probability", text))
 		return -EIO;
 	return 0;
 }

@@ -41,6 +41,12 @@ void fault_disarm(struct fault *f, long ret);
 void fault_report(struct fault *f, const char *what);
 
 /*
+ * fault_within() - from now on, count only what @function of the kernel has called for;
+ * NULL: whatever the call does. 0 or a negative errno.
+ */
+int fault_within(const char *function);
+
+/*
  * fault_anywhere() - of the allocations that have the module's code on their stack, in
  * any context, @percent fail from now on; 0: none. 0 or a negative errno.
  */
