@@ -689,7 +689,7 @@ static void *keep_lock(void *arg)
 	const long size = sysconf(_SC_PAGESIZE);
 	char *pages = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int fault = syscall(SYS_userfaultfd, O_CLOEXEC);
+	int fault = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 
 	range.range.start = (uintptr_t)pages + size;
 	range.range.len = size;
@@ -712,7 +712,8 @@ static bool begin_keeping(pthread_t *thread, int *fd_and_fault)
 	while (*(volatile int *)&fd_and_fault[1] < 0)
 		usleep(1000);
 	pfd = (struct pollfd){ .fd = fd_and_fault[1], .events = POLLIN };
-	return poll(&pfd, 1, 5000) == 1;
+	/* If reads could block, it would say POLLERR at once. */
+	return poll(&pfd, 1, 5000) == 1 && pfd.revents == POLLIN;
 }
 
 static bool end_keeping(pthread_t thread, int *fd_and_fault)
