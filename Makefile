@@ -73,6 +73,10 @@ $(B)/keyblob.ko: $(MODULE_SRC)
 $(B)/%/keyblob.ko: $(MODULE_SRC)
 	scripts/root --kernel $* -- scripts/build-module $(B)/$*
 
+# The tests' own module.
+$(B)/%/selftests/keyblob_test_nic.ko: $(wildcard selftests/modules/*)
+	scripts/root --kernel $* -- sh -c 'exec $(MAKE) -s -C selftests modules KDIR="$$KDIR" OUT=../$(@D)'
+
 # ---- user space ----
 
 $(B)/lib/%.o: userspace/lib/%.c

@@ -18,6 +18,7 @@
 #include "agent.h"
 #include "fault.h"
 #include "kselftest_harness.h"
+#include "lib/module.h"
 #include "lib/net.h"
 
 #define MINUTES	900	/* seconds that one test may take under emulation */
@@ -52,24 +53,6 @@ static int in_memory(const char *path)
 static int load(int file)
 {
 	return syscall(SYS_finit_module, file, "", 0) ? -errno : 0;
-}
-
-static int unload(void)
-{
-	return syscall(SYS_delete_module, "keyblob", O_NONBLOCK) ? -errno : 0;
-}
-
-/* Sockets that have been closed may need a moment to go. */
-static int unload_patiently(void)
-{
-	int i, err = -EAGAIN;
-
-	for (i = 0; i < 100 && err; i++) {
-		err = unload();
-		if (err)
-			usleep(50000);
-	}
-	return err;
 }
 
 static bool works(void)
@@ -109,7 +92,7 @@ TEST_F_TIMEOUT(module, is_loaded_whole_or_not_at_all, MINUTES)
 	struct fault *f = &self->f;
 	int err;
 
-	ASSERT_EQ(0, unload_patiently());
+	ASSERT_EQ(0, module_unload_patiently());
 	do {
 		ASSERT_EQ(0, fault_within(init));
 		err = fault_call(f, load(self->file));
@@ -118,10 +101,10 @@ TEST_F_TIMEOUT(module, is_loaded_whole_or_not_at_all, MINUTES)
 			ASSERT_TRUE(f->hit);
 			EXPECT_TRUE(is_fault(err))
 				TH_LOG("fault %u: error %d", f->nth, -err);
-			EXPECT_EQ(-ENOENT, unload());
+			EXPECT_EQ(-ENOENT, module_unload());
 			ASSERT_EQ(0, load(self->file));
 		}
-		ASSERT_EQ(0, unload())
+		ASSERT_EQ(0, module_unload())
 			TH_LOG("fault %u", f->nth);
 	} while (f->hit);
 	fault_report(f, "module_init");
@@ -137,14 +120,14 @@ TEST_F_TIMEOUT(module, is_unloaded_without_memory, MINUTES)
 	do {
 		ASSERT_TRUE(works());
 		do
-			err = fault_call(f, unload());
+			err = fault_call(f, module_unload());
 		while (err == -EAGAIN && f->nth--);
 		if (err) {
 			ASSERT_TRUE(f->hit);
 			EXPECT_TRUE(is_fault(err))
 				TH_LOG("fault %u: error %d", f->nth, -err);
 			EXPECT_TRUE(works());
-			ASSERT_EQ(0, unload_patiently());
+			ASSERT_EQ(0, module_unload_patiently());
 		}
 		ASSERT_EQ(0, load(self->file));
 	} while (f->hit);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "lib/net.h"
 
 /* The child goes on with the calls that follow, as the parent does. */
 static long fork_here(struct world *w, const uint32_t *a)
@@ -28,38 +29,15 @@ static long die(struct world *w, const uint32_t *a)
 /* A descriptor through a UNIX socket, into another slot. */
 static long pass(struct world *w, const uint32_t *a)
 {
-	union {
-		char data[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
-	char byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.data,
-		.msg_controllen = sizeof(control.data),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	int fd = world_fd(w, a[0]);
+	int fd;
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	if (sendmsg(w->unix_pair[0], &msg, 0) < 0)
+	if (fd_send(w->unix_pair[0], world_fd(w, a[0])))
 		return -errno;
 	/* It stays on its way: perhaps it is the last reference. */
 	if (a[2] % 8 == 1)
 		return 0;
-	msg.msg_controllen = sizeof(control.data);
-	if (recvmsg(w->unix_pair[1], &msg, MSG_CMSG_CLOEXEC) < 0)
-		return -errno;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg)
-		return -EMFILE;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return world_put(w, a[1], fd, link_of(w, fd));
+	fd = fd_recv(w->unix_pair[1]);
+	return fd < 0 ? -errno : world_put(w, a[1], fd, link_of(w, fd));
 }
 
 static long enter(struct world *w, const uint32_t *a)

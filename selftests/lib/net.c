@@ -252,11 +252,13 @@ int fd_recv(int via)
 	struct cmsghdr *cmsg;
 	int fd;
 
-	if (recvmsg(via, &msg, 0) != 1)
+	if (recvmsg(via, &msg, MSG_CMSG_CLOEXEC) != 1)
 		return -1;
 	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg)
+	if (!cmsg) {
+		errno = EMFILE;
 		return -1;
+	}
 	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
 	return fd;
 }

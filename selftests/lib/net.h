@@ -67,7 +67,7 @@ void fill(void *data, size_t len, uint32_t seed);
 /* recv_all() - exactly @len bytes; 0, or -1 */
 int recv_all(int fd, void *data, size_t len);
 
-/* fd_send(), fd_recv() - a descriptor, with one byte, over a UNIX socket; or -1 */
+/* fd_send(), fd_recv() - a descriptor, with one byte, over a UNIX socket; or -1, with errno */
 int fd_send(int via, int fd);
 int fd_recv(int via);
 

@@ -550,43 +550,18 @@ static long call_fork(struct worker *w)
 /* To whoever of the others takes it, or to nobody. */
 static long call_pass(struct worker *w)
 {
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec part = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &w->fd, sizeof(int));
-	return result(sendmsg(w->r->mail[0], &msg, MSG_DONTWAIT));
+	return result(fd_send(w->r->mail[0], w->fd));
 }
 
 /* Goes on with the descriptor that somebody passed. */
 static long call_take(struct worker *w)
 {
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec part = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	const struct cmsghdr *cmsg;
+	int fd = fd_recv(w->r->mail[1]);
 
-	if (recvmsg(w->r->mail[1], &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) < 0)
+	if (fd < 0)
 		return -errno;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg)
-		return -EMFILE;
 	close(w->fd);
-	memcpy(&w->fd, CMSG_DATA(cmsg), sizeof(int));
+	w->fd = fd;
 	return 0;
 }
 

@@ -227,7 +227,9 @@ static int round_begin(FIXTURE_DATA(race) *self, int mode)
 	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
 	pthread_mutex_init(&r->sending, &attr);
 	pthread_mutex_init(&r->receiving, &attr);
-	return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, r->mail) ? -errno : 0;
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, r->mail))
+		return -errno;
+	return 0;
 }
 
 static void round_end(struct race *r)
