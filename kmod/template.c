@@ -184,6 +184,28 @@ static __poll_t poll(struct file *file, struct socket *sock, poll_table *wait)
 	return kb_stream_poll(file, sock, NULL);
 }
 
+/* Was it promoted, or was that tried in vain? Under kb_sock.import. */
+static bool is_past_template(const struct kb_sock *kb)
+{
+	return kb->tls || kb->handshake == KEYBLOB_HANDSHAKE_FAILED;
+}
+
+/*
+ * TCP would let a socket with keys be used anew, and listen. Refused before it hears of it:
+ * who waits on a socket is turned away even by a disconnect that fails.
+ */
+static int disconnect(struct socket *sock, struct kb_sockaddr *addr, int len, int flags)
+{
+	struct kb_sock *kb = kb_sock(sock->sk);
+	int err = -EOPNOTSUPP;
+
+	mutex_lock(&kb->import);	/* no promotion is under way */
+	if (!is_past_template(kb))
+		err = kb_ulp_base_ops(sock->sk)->connect(sock, addr, len, flags);
+	mutex_unlock(&kb->import);
+	return err;
+}
+
 /*
  * kb_template_connect() - connect(2), for sockets that are promoted as well: one whose
  * handshake is under way is still connecting
@@ -196,18 +218,14 @@ int kb_template_connect(struct socket *sock, struct kb_sockaddr *addr, int len, 
 	long timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
 	int err;
 
+	/* To connect to no address is to disconnect. */
+	if (len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC)
+		return disconnect(sock, addr, len, flags);
 	if (READ_ONCE(kb->handshake) >= KEYBLOB_HANDSHAKE_UNDER_WAY) {
 		err = kb_handshake_wait(sk, timeo);
 		if (err == -EINPROGRESS)
 			return -EALREADY;
 		return err ?: ops->connect(sock, addr, len, flags);
-	}
-	/* To connect to no address is to disconnect. */
-	if (len >= sizeof(addr->sa_family) && addr->sa_family == AF_UNSPEC) {
-		mutex_lock(&kb->import);	/* no promotion is under way */
-		err = kb_ulp_base_ops(sk)->connect(sock, addr, len, flags);
-		mutex_unlock(&kb->import);
-		return err;
 	}
 	err = ops->connect(sock, addr, len, flags);
 	if (err)
@@ -225,7 +243,7 @@ static int begin_listening(struct socket *sock, int backlog)
 	int err = -EINVAL;
 
 	mutex_lock(&kb->import);	/* no promotion is under way */
-	if (!kb->tls && kb->handshake != KEYBLOB_HANDSHAKE_FAILED)
+	if (!is_past_template(kb))
 		err = kb_ulp_base_ops(sock->sk)->listen(sock, backlog);
 	mutex_unlock(&kb->import);
 	return err;

@@ -241,13 +241,37 @@ TEST_F(attach, sockmap_and_keyblob_exclude_one_another)
 	EXPECT_TRUE(talks(self->fds[1], self->fds[0]));
 }
 
+static void *wait_for_a_byte(void *arg)
+{
+	const int *fd = arg;
+	char byte;
+
+	return (void *)(recv(*fd, &byte, 1, 0) == 1 ? 0L : (long)errno);
+}
+
 /* connect(AF_UNSPEC) would give the socket, and its keys, another peer. */
 TEST_F(attach, socket_cannot_be_disconnected_for_reuse)
 {
 	const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	pthread_t waiter;
+	void *error;
 
+	ASSERT_EQ(0, getpeername(self->fds[0], (struct sockaddr *)&addr, &len));
 	ASSERT_EQ(0, keyblob_attach(self->fds[0]));
+	ASSERT_EQ(0, pthread_create(&waiter, NULL, wait_for_a_byte, &self->fds[0]));
+	usleep(100000);
+
 	EXPECT_EQ(-1, connect(self->fds[0], &unspec, sizeof(unspec)));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	/* It is as connected as before, and who waits on it goes on waiting. */
+	EXPECT_EQ(-1, connect(self->fds[0], (struct sockaddr *)&addr, len));
+	EXPECT_EQ(EISCONN, errno);
+	usleep(100000);
+	EXPECT_EQ(1, send(self->fds[1], "", 1, 0));
+	ASSERT_EQ(0, pthread_join(waiter, &error));
+	EXPECT_EQ(NULL, error);
 	EXPECT_TRUE(talks(self->fds[0], self->fds[1]));
 }
 

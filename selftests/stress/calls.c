@@ -575,7 +575,6 @@ static long call_take(struct worker *w)
 #define READ_END	ECONNRESET, ECONNABORTED, EPROTO, EBADMSG, ENOTCONN, EPIPE, ETIMEDOUT
 #define AGENTS_WORD	ETIMEDOUT, ECONNABORTED, ECANCELED, EKEYREJECTED, ENOENT, EACCES
 
-/* connect() says EINVAL after a disconnect that was refused: so is struct socket left. */
 const struct call calls[] = {
 	{ "send", CALM | WILD | ASKED, call_send, ERRNOS(EAGAIN),
 	  ERRNOS(SEND_END, AGENTS_WORD) },
@@ -600,10 +599,9 @@ const struct call calls[] = {
 	{ "handshake", WILD | ASKED, call_handshake, NONE,
 	  ERRNOS(EISCONN, EBUSY, ENOTCONN, ESRCH, EINPROGRESS, EALREADY, ECONNRESET, AGENTS_WORD) },
 	{ "TCP_ULP", CALM | WILD | ASKED, call_ulp, ERRNOS(EEXIST), ERRNOS(EOPNOTSUPP) },
-	{ "connect", CALM | WILD | ASKED, call_connect, ERRNOS(EISCONN, EINVAL),
+	{ "connect", CALM | WILD | ASKED, call_connect, ERRNOS(EISCONN),
 	  ERRNOS(EALREADY, EINPROGRESS, ECONNRESET, ENOTCONN, ESRCH, EBUSY, AGENTS_WORD) },
-	{ "disconnect", CALM | WILD, call_disconnect, ERRNOS(EOPNOTSUPP),
-	  ERRNOS(EALREADY, EINPROGRESS) },
+	{ "disconnect", CALM | WILD, call_disconnect, ERRNOS(EOPNOTSUPP), NONE },
 	{ "listen", CALM | WILD, call_listen, ERRNOS(EINVAL), NONE },
 	{ "SIOCINQ", CALM | WILD | ASKED, call_ioctl, NONE, NONE },
 	{ "TCP_ZEROCOPY_RECEIVE", CALM | WILD | ASKED, call_zerocopy, ERRNOS(EOPNOTSUPP), NONE },
