@@ -428,7 +428,7 @@ static int turn_and_import(struct turning *t, uint16_t first)
 		err = conn_import_one(&at_first, first == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX :
 									   KEYBLOB_DIR_TX);
 	} while (err == -EBUSY);	/* a reader was there */
-	for (i = 0; first == KEYBLOB_DIR_RX && i < 200 && t->bytes < TURNS; i++)
+	for (i = 0; first == KEYBLOB_DIR_RX && i < 2000 && t->bytes < TURNS; i++)
 		sleep_ms(10);
 	t->done = true;
 	pthread_join(thread, NULL);
