@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -273,6 +274,35 @@ TEST_F(attach, socket_cannot_be_disconnected_for_reuse)
 	ASSERT_EQ(0, pthread_join(waiter, &error));
 	EXPECT_EQ(NULL, error);
 	EXPECT_TRUE(talks(self->fds[0], self->fds[1]));
+}
+
+/* connect(2) disconnects, too, when it finds that the connection is no more. */
+TEST_F(attach, socket_that_was_reset_cannot_be_connected_anew)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	struct sockaddr_storage addr;
+	socklen_t len;
+	int listener = tcp_listen(variant->family, &addr, &len);
+	int fd = socket(variant->family, SOCK_STREAM | SOCK_NONBLOCK, 0), peer;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	ASSERT_EQ(-1, connect(fd, (struct sockaddr *)&addr, len));
+	ASSERT_EQ(EINPROGRESS, errno);
+	ASSERT_EQ(1, poll(&p, 1, 1000));
+	ASSERT_EQ(0, keyblob_attach(fd));
+	peer = accept(listener, NULL, NULL);
+	ASSERT_LE(0, peer);
+	ASSERT_EQ(0, setsockopt(peer, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
+	close(peer);
+	p.events = 0;
+	ASSERT_EQ(1, poll(&p, 1, 1000));
+
+	EXPECT_EQ(-1, connect(fd, (struct sockaddr *)&addr, len));
+	EXPECT_EQ(ECONNRESET, errno);
+	EXPECT_EQ(-1, connect(fd, (struct sockaddr *)&addr, len));
+	EXPECT_EQ(EINVAL, errno);
+	close(fd);
+	close(listener);
 }
 
 struct racer {

@@ -434,6 +434,26 @@ TEST_F(templates, data_in_a_syn_is_refused)
 	close(fd);
 }
 
+/* As long as nobody has met the connection, it is TCP's alone. */
+TEST_F(templates, connection_may_be_given_up_until_its_handshake_begins)
+{
+	CLIENTS_ONLY();
+	ASSERT_EQ(0, app_do(&self->x.app, APP_HANDSHAKE, 0));
+	ASSERT_EQ(0, app_do(&self->x.app, APP_NONBLOCK, 0));
+	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
+	EXPECT_EQ(0, app_do(&self->x.app, APP_CONNECT, 1));
+	close(accept(self->other, NULL, NULL));
+
+	EXPECT_EQ(-EINPROGRESS, app_do(&self->x.app, APP_CONNECT, 0));
+	ASSERT_EQ(0, meet(self));
+	app_do(&self->x.app, APP_POLL, 0);
+	ASSERT_EQ(0, exchange_take(&self->x, &got));
+	EXPECT_EQ(-EOPNOTSUPP, app_do(&self->x.app, APP_CONNECT, 1));
+	ASSERT_EQ(0, exchange_succeed(&self->x, &got));
+	EXPECT_EQ(-EOPNOTSUPP, app_do(&self->x.app, APP_CONNECT, 1));
+	EXPECT_TRUE(exchange_works(&self->x));
+}
+
 TEST_F(templates, what_was_set_can_be_set_anew)
 {
 	struct keyblob_status status;

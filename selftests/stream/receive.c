@@ -462,6 +462,21 @@ TEST_F(receive, empty_data_records_are_no_end)
 	EXPECT_NOTHING();
 }
 
+/* MSG_PEEK leaves them where they are, in front of what is no data. */
+TEST_F(receive, empty_data_records_that_were_peeked_at_hide_nothing)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, tls_peer_send(&self->s.c.peer, TLS_TYPE_DATA, "", 0));
+	ASSERT_EQ(0, peer_ticket(&self->s));
+	ASSERT_EQ(0, peer_data(&self->s, "data"));
+	EXPECT_EQ(4, recv(self->s.fd, self->buf, 4, MSG_PEEK));
+	EXPECT_STATUS(rx_tickets, 1);
+	EXPECT_TEXT("data");
+	EXPECT_NOTHING();
+}
+
 TEST_F(receive, reading_can_be_shut_down)
 {
 	ASSERT_EQ(0, shutdown(self->s.fd, SHUT_RD));
