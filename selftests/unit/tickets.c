@@ -212,6 +212,16 @@ TEST_F(tickets, ticket_does_not_open_at_another_agent)
 	agent_stop(&stranger);
 }
 
+/* Clients of TLS 1.3 do not use one twice. */
+TEST_F(tickets, tls_1_3_client_has_a_new_ticket_for_each_visit)
+{
+	ASSERT_EQ(0, visit(self, self->one.ctx, NULL));
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(1, visit(self, self->one.ctx, self->session));
+		EXPECT_EQ(variant->version == TLS1_3_VERSION, self->given);
+	}
+}
+
 TEST_F(tickets, ticket_of_an_older_key_opens_and_is_renewed)
 {
 	SSL_SESSION *old;

@@ -186,7 +186,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	if (EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes_key, iv) != 1 ||
 	    set_mac_key(mac, key) != 1)
 		return -1;
-	return key == &ring->keys[0] ? 1 : 2 /* replace it by one of the new key */;
+	/* 2: replace it, if it is of an older key; always where clients use each once, RFC 8446 C.4. */
+	return key == &ring->keys[0] && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
 }
 
 int tickets_install(SSL_CTX *ctx, const struct config *config, const struct ticket_keyring *ring)
