@@ -1,0 +1,40 @@
+# shellcheck shell=bash disable=SC2154 # of ../run
+# New connections: handshake, one request of 1 KB, close_notify both ways; full handshakes and
+# resumed sessions, by kind of key, and how many are under way at once.
+
+# connections_case KEY KIND AT_ONCE ROUND
+connections_case() {
+	local key=$1 kind=$2 at_once=$3 round=$4 total name values option=()
+	# Enough of each, but all at once where that is more.
+	total=$(quick 32 192)
+	[ "$total" -ge "$at_once" ] || total=$at_once
+	[ "$kind" = full ] || option=(-r)
+	for name in "${contenders[@]}"; do
+		values=$(load "$name" "${option[@]}" connections "$total" "$at_once") ||
+			bail_out "$name, $kind $key, $at_once at once"
+		record "{\"kind\":\"$kind\",\"key\":\"$key\",\"concurrent\":$at_once}" \
+			"$name" "$round" "$values"
+	done
+}
+
+connections() {
+	local round key kind at_once name
+	make_content 1024
+	for key in P-256 RSA-2048; do
+		for name in "${contenders[@]}"; do
+			start_contender "$name" $key
+		done
+		for ((round = 1; round <= rounds; round++)); do
+			for kind in full resumed; do
+				for at_once in 1 16 $(quick 64 '256 1000'); do
+					connections_case $key $kind "$at_once" "$round"
+				done
+			done
+		done
+		for name in "${contenders[@]}"; do
+			stop_contender "$name"
+		done
+	done
+	remove_content
+}
+connections
