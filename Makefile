@@ -3,6 +3,7 @@
 # make demo		the main job, on real input, in a throwaway guest
 # make check		the tests, in a guest with kernel KERNEL
 # make check-matrix	the same for every kernel, and for one that checks all it does
+# make bench		the same work by keyblob and by what people would use instead: what it costs
 # make check-mutants	are bugs that are planted on purpose caught?
 # make fuzz		what parses bytes from elsewhere, each for FUZZ_SECONDS; see selftests/fuzz/run
 # make coverage		what of kmod/ and userspace/ the tests reach, in build/coverage
@@ -54,7 +55,7 @@ CLI_OBJS	:= $(call objects,cli)
 CLI_RUN_OBJS	:= $(B)/preload/settings.o $(B)/preload/template.o
 EXAMPLES	:= $(patsubst userspace/examples/%.c,$(B)/%,$(wildcard userspace/examples/*.c))
 
-.PHONY: all userspace module demo check check-matrix check-mutants fuzz coverage lint install clean deps
+.PHONY: all userspace module demo check check-matrix bench check-mutants fuzz coverage lint install clean deps
 all: module userspace
 
 userspace: $(B)/keyblobd $(B)/keyblob $(B)/$(SONAME) $(B)/libkeyblob.a $(B)/libkeyblob.pc \
@@ -143,6 +144,9 @@ check-matrix: deps
 
 check-mutants: deps
 	selftests/mutants/run
+
+bench: deps
+	scripts/bench
 
 fuzz: deps
 	$(MAKE) -s -C selftests fuzz

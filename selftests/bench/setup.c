@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * setup 1.2|1.3 CIPHER ktls|keyblob: what it costs to give a connected socket its keys:
+ * kTLS's three setsockopts; or attach, export and import of both directions, of which the
+ * export is the agent's part. Called by works/setup.sh under scripts/vm --icount, where a
+ * nanosecond is an instruction. Prints a JSON object, medians of many connections.
+ */
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sockets.h"
+
+#define CONNECTIONS	101
+
+enum step { ATTACH, EXPORT, IMPORT_TX, IMPORT_RX, IMPORT, TOTAL, STEPS };
+
+static const char *const names[] = {
+	[ATTACH] = "attach_ns", [EXPORT] = "export_ns", [IMPORT_TX] = "import_tx_ns",
+	[IMPORT_RX] = "import_rx_ns", [IMPORT] = "import_ns", [TOTAL] = "total_ns",
+};
+
+static long long now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+static void use_ktls(int fd, long long cost[STEPS])
+{
+	long long t[4];
+
+	t[0] = now();
+	sockets_attach(fd, "tls");
+	t[1] = now();
+	sockets_set_ktls(fd, TLS_TX);
+	t[2] = now();
+	sockets_set_ktls(fd, TLS_RX);
+	t[3] = now();
+	cost[ATTACH] = t[1] - t[0];
+	cost[IMPORT_TX] = t[2] - t[1];
+	cost[IMPORT_RX] = t[3] - t[2];
+}
+
+static void use_keyblob(int fd, long long cost[STEPS])
+{
+	unsigned char tx[KEYBLOB_BLOB_SIZE], rx[KEYBLOB_BLOB_SIZE];
+	long long t[5];
+
+	t[0] = now();
+	sockets_attach(fd, KEYBLOB_ULP_NAME);
+	t[1] = now();
+	sockets_export(fd, KEYBLOB_DIR_TX, tx);
+	sockets_export(fd, KEYBLOB_DIR_RX, rx);
+	t[2] = now();
+	sockets_import(fd, KEYBLOB_TX, tx);
+	t[3] = now();
+	sockets_import(fd, KEYBLOB_RX, rx);
+	t[4] = now();
+	cost[ATTACH] = t[1] - t[0];
+	cost[EXPORT] = t[2] - t[1];
+	cost[IMPORT_TX] = t[3] - t[2];
+	cost[IMPORT_RX] = t[4] - t[3];
+}
+
+static void measure(int listener, void (*use)(int fd, long long *cost), long long cost[STEPS])
+{
+	int fds[2];
+
+	sockets_pair(listener, fds);
+	use(fds[1], cost);
+	cost[IMPORT] = cost[IMPORT_TX] + cost[IMPORT_RX];
+	cost[TOTAL] = cost[ATTACH] + cost[EXPORT] + cost[IMPORT];
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const long long x = *(const long long *)a, y = *(const long long *)b;
+
+	return (x > y) - (x < y);
+}
+
+static long long median(long long costs[CONNECTIONS][STEPS], int step)
+{
+	long long values[CONNECTIONS];
+
+	for (int i = 0; i < CONNECTIONS; i++)
+		values[i] = costs[i][step];
+	qsort(values, CONNECTIONS, sizeof(*values), compare);
+	return values[CONNECTIONS / 2];
+}
+
+int main(int argc, char **argv)
+{
+	static long long costs[CONNECTIONS][STEPS];
+	const int listener = sockets_listen();
+
+	if (argc != 4 ||
+	    !sockets_set_suite(strcmp(argv[1], "1.2") ? TLS_1_3_VERSION : TLS_1_2_VERSION, argv[2]))
+		errx(2, "usage: setup 1.2|1.3 CIPHER ktls|keyblob");
+	/* The first one warms up. */
+	for (int i = -1; i < CONNECTIONS; i++)
+		measure(listener, strcmp(argv[3], "ktls") ? use_keyblob : use_ktls,
+			costs[i < 0 ? 0 : i]);
+	for (int step = 0; step < STEPS; step++)
+		printf("%s\"%s\":%lld", step ? "," : "{", names[step], median(costs, step));
+	printf("}\n");
+	return 0;
+}
