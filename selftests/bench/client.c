@@ -22,6 +22,7 @@
 
 #include "cpu.h"
 #include "load.h"
+#include "stats.h"
 
 #define REQUEST		1024
 #define WARM_UP		3	/* connections, where connections are what is measured */
@@ -210,13 +211,6 @@ static void note_latency(struct load_connection *c)
 	idle[n_idle++] = c;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const long long x = *(const long long *)a, y = *(const long long *)b;
-
-	return (x > y) - (x < y);
-}
-
 static void probe_one(long long due)
 {
 	struct load_connection *c;
@@ -251,7 +245,7 @@ static void probe(char **args)
 	for (long long i = 0; i < total; i++)
 		probe_one(begin + i * 1e9 / rate);
 	load_until(&load_counts.answered, n + total);
-	qsort(latencies, total, sizeof(*latencies), compare);
+	stats_sort(latencies, total);
 	printf("{\"requests\":%lld,\"p50_ns\":%lld,\"p99_ns\":%lld,\"max_ns\":%lld}\n", total,
 	       latencies[total / 2], latencies[total * 99 / 100], latencies[total - 1]);
 }

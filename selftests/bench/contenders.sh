@@ -158,10 +158,33 @@ stop_contender() {
 	unset "port[$1]" "application[$1]" "sidecar[$1]" "agent[$1]" "certificate[$1]"
 }
 
-# load NAME [OPTION...] WORK...: client on that contender; prints what it measured.
-load() {
-	local name=$1
+# start_contenders P-256|RSA-2048 NAME..., stop_contenders NAME...
+start_contenders() {
+	local key=$1 name
 	shift
-	client -p "${port[$name]}" -f "$content" -k "${certificate[$name]}" \
-		-A "${application[$name]}" -S "${sidecar[$name]}" -G "${agent[$name]}" "$@"
+	for name; do
+		start_contender "$name" "$key"
+	done
+}
+
+stop_contenders() {
+	local name
+	for name; do
+		stop_contender "$name"
+	done
+}
+
+# client_of NAME: sets client, the command that is a client of that contender's; what is to be
+# done comes behind it. It prints what it measured.
+client_of() {
+	client=(client -p "${port[$1]}" -f "$content" -k "${certificate[$1]}"
+		-A "${application[$1]}" -S "${sidecar[$1]}" -G "${agent[$1]}")
+}
+
+# load NAME [OPTION...] WORK...
+load() {
+	local client
+	client_of "$1"
+	shift
+	"${client[@]}" "$@"
 }

@@ -4,10 +4,11 @@
 
 # hold NAME COUNT: on that contender, until release NAME.
 hold() {
+	local client
+	client_of "$1"
 	rm -f held.in held.out
 	mkfifo held.in
-	client -p "${port[$1]}" -f "$content" -k "${certificate[$1]}" hold "$2" \
-		<held.in >held.out 2>held.log &
+	"${client[@]}" hold "$2" <held.in >held.out 2>held.log &
 	holder=$!
 	started+=("$holder")
 	exec 8>held.in

@@ -180,13 +180,13 @@ static void now(char **args, int n)
  * Ends of connections.
  */
 
-static void open_pairs(int listener, void (*prepare)(int fd), int epoll, int n)
+static void open_pairs(void (*prepare)(int fd), int epoll, int n)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	int fds[2];
 
 	for (int i = 0; i < n; i++) {
-		sockets_pair(listener, fds);
+		sockets_pair(fds);
 		for (int j = 0; j < 2; j++) {
 			if (prepare)
 				prepare(fds[j]);
@@ -198,7 +198,7 @@ static void open_pairs(int listener, void (*prepare)(int fd), int epoll, int n)
 
 static void ends(const char *kind, int pairs)
 {
-	const int listener = sockets_listen(), epoll = epoll_create1(0);
+	const int epoll = epoll_create1(0);
 	void (*prepare)(int fd) = NULL;
 	long long before;
 
@@ -207,10 +207,10 @@ static void ends(const char *kind, int pairs)
 	else if (!strcmp(kind, "keyblob"))
 		prepare = sockets_use_keyblob;
 	/* The table of descriptors grows now, and what the first of all needs is there. */
-	close(fcntl(listener, F_DUPFD, 2 * (pairs + WARM_UP)));
-	open_pairs(listener, prepare, epoll, WARM_UP);
+	close(fcntl(epoll, F_DUPFD, 2 * (pairs + WARM_UP)));
+	open_pairs(prepare, epoll, WARM_UP);
 	before = kernel_bytes();
-	open_pairs(listener, prepare, epoll, pairs);
+	open_pairs(prepare, epoll, pairs);
 	printf("{\"kernel_bytes\":%lld,\"user_bytes\":0}\n",
 	       (kernel_bytes() - before) / (2 * pairs));
 }

@@ -5,86 +5,40 @@
  * nanosecond of the guest's clock is an instruction. Both in turn, several rounds; the
  * medians count.
  */
-#include <arpa/inet.h>
-#include <linux/keyblob.h>
-#include <linux/tls.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <err.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#ifndef SOL_TLS
-#define SOL_TLS 282
-#endif
+#include "cpu.h"
+#include "sockets.h"
+#include "stats.h"
 
 #define ROUNDS	15
 #define CALLS	200
 
-static void check(int ok, const char *what)
-{
-	if (!ok) {
-		perror(what);
-		exit(1);
-	}
-}
-
-static void connect_pair(int fds[2])
-{
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	check(!bind(listener, (void *)&address, len), "bind");
-	check(!listen(listener, 1), "listen");
-	check(!getsockname(listener, (void *)&address, &len), "getsockname");
-	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
-	check(!connect(fds[0], (void *)&address, len), "connect");
-	fds[1] = accept(listener, NULL, NULL);
-	check(fds[1] >= 0, "accept");
-	setsockopt(fds[0], SOL_TCP, TCP_NODELAY, &one, sizeof(one));
-	close(listener);
-}
-
-static void plain(int fd, int option)
-{
-	struct tls12_crypto_info_aes_gcm_128 info = {
-		.info = { .version = TLS_1_3_VERSION, .cipher_type = TLS_CIPHER_AES_GCM_128 },
-		.key = "0123456789abcdef",
-	};
-
-	check(!setsockopt(fd, SOL_TLS, option, &info, sizeof(info)), "TLS_TX, TLS_RX");
-}
-
-static void keyblob(int fd, int option)
-{
-	struct keyblob_key key = {
-		.direction = option == KEYBLOB_TX ? KEYBLOB_DIR_TX : KEYBLOB_DIR_RX,
-		.tls_version = TLS_1_3_VERSION,
-		.cipher = TLS_CIPHER_AES_GCM_128,
-		.secret_len = 32,
-		.secret = "0123456789abcdef0123456789abcdef",
-	};
-	union {
-		struct keyblob_key key;
-		unsigned char blob[KEYBLOB_BLOB_SIZE];
-	} seal = { .key = key };
-	socklen_t len = sizeof(seal);
-
-	check(!getsockopt(fd, SOL_KEYBLOB, KEYBLOB_EXPORT, &seal, &len), "KEYBLOB_EXPORT");
-	check(!setsockopt(fd, SOL_KEYBLOB, option, &seal, len), "KEYBLOB_TX, KEYBLOB_RX");
-}
-
 static long long now(void)
 {
-	struct timespec t;
+	return cpu_clock_ns(CLOCK_MONOTONIC);
+}
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
+/* From the first to the second. */
+static void use_ktls(const int fds[2])
+{
+	sockets_check(ulp_attach(fds[0], "tls") || ulp_attach(fds[1], "tls"), "tls");
+	sockets_set_ktls(fds[0], TLS_TX);
+	sockets_set_ktls(fds[1], TLS_RX);
+}
+
+static void use_keyblob(const int fds[2])
+{
+	struct conn from = { .fd = fds[0] }, to = { .fd = fds[1] };
+
+	sockets_key(&from.tx, KEYBLOB_DIR_TX);
+	to.rx = from.tx;
+	to.rx.direction = KEYBLOB_DIR_RX;
+	sockets_check(keyblob_attach(fds[0]) || keyblob_attach(fds[1]), KEYBLOB_ULP_NAME);
+	sockets_check(conn_import_one(&from, KEYBLOB_DIR_TX) || conn_import_one(&to, KEYBLOB_DIR_RX),
+		      "KEYBLOB_EXPORT, KEYBLOB_TX, KEYBLOB_RX");
 }
 
 struct cost {
@@ -98,26 +52,19 @@ static void measure(const int fds[2], size_t size, struct cost *cost, int round)
 
 	for (int i = 0; i < CALLS; i++) {
 		begin = now();
-		check(write(fds[0], buf, size) == (ssize_t)size, "write");
+		sockets_check(write(fds[0], buf, size) != (ssize_t)size, "write");
 		writing += now() - begin;
 		begin = now();
-		check(recv(fds[1], buf, size, MSG_WAITALL) == (ssize_t)size, "recv");
+		sockets_check(recv(fds[1], buf, size, MSG_WAITALL) != (ssize_t)size, "recv");
 		reading += now() - begin;
 	}
 	cost->write[round] = writing / CALLS;
 	cost->read[round] = reading / CALLS;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const long long x = *(const long long *)a, y = *(const long long *)b;
-
-	return (x > y) - (x < y);
-}
-
 static long long median(long long *values)
 {
-	qsort(values, ROUNDS, sizeof(*values), compare);
+	stats_sort(values, ROUNDS);
 	return values[ROUNDS / 2];
 }
 
@@ -134,17 +81,10 @@ int main(void)
 	static const size_t sizes[] = { 1, 16384 };
 	int ktls[2], kb[2];
 
-	connect_pair(ktls);
-	connect_pair(kb);
-	for (int i = 0; i < 2; i++) {
-		check(!setsockopt(ktls[i], SOL_TCP, TCP_ULP, "tls", 3), "TCP_ULP tls");
-		check(!setsockopt(kb[i], SOL_TCP, TCP_ULP, "keyblob", 7), "TCP_ULP keyblob");
-	}
-	plain(ktls[0], TLS_TX);
-	plain(ktls[1], TLS_RX);
-	keyblob(kb[0], KEYBLOB_TX);
-	keyblob(kb[1], KEYBLOB_RX);
-
+	sockets_pair(ktls);
+	sockets_pair(kb);
+	use_ktls(ktls);
+	use_keyblob(kb);
 	printf("nanoseconds a call, which --icount makes instructions; medians of %d rounds of %d calls\n",
 	       ROUNDS, CALLS);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {

@@ -5,7 +5,7 @@
 def ours: ["keyblob", "keyblob-option"];
 def sidecars: ["stunnel", "hitch", "haproxy", "nginx"];
 def named_by: {
-	"plain": "no TLS", "openssl": "OpenSSL", "openssl-ktls": "OpenSSL + kTLS",
+	"openssl": "OpenSSL", "openssl-ktls": "OpenSSL + kTLS",
 	"ktls": "raw kTLS", "keyblob-import": "keyblob, import alone", "stunnel": "stunnel", "hitch": "hitch", "haproxy": "HAProxy", "nginx": "nginx",
 	"keyblob": "keyblob", "keyblob-option": "keyblob (option)"
 };

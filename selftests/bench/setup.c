@@ -7,12 +7,12 @@
  */
 #include <err.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "sockets.h"
+#include "stats.h"
 
 #define CONNECTIONS	101
 
@@ -25,10 +25,7 @@ static const char *const names[] = {
 
 static long long now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000LL + t.tv_nsec;
+	return cpu_clock_ns(CLOCK_MONOTONIC);
 }
 
 static void use_ktls(int fd, long long cost[STEPS])
@@ -36,7 +33,7 @@ static void use_ktls(int fd, long long cost[STEPS])
 	long long t[4];
 
 	t[0] = now();
-	sockets_attach(fd, "tls");
+	sockets_check(ulp_attach(fd, "tls"), "tls");
 	t[1] = now();
 	sockets_set_ktls(fd, TLS_TX);
 	t[2] = now();
@@ -49,18 +46,21 @@ static void use_ktls(int fd, long long cost[STEPS])
 
 static void use_keyblob(int fd, long long cost[STEPS])
 {
-	unsigned char tx[KEYBLOB_BLOB_SIZE], rx[KEYBLOB_BLOB_SIZE];
+	uint8_t tx[KEYBLOB_BLOB_SIZE], rx[KEYBLOB_BLOB_SIZE];
+	struct keyblob_key tx_key, rx_key;
 	long long t[5];
 
+	sockets_key(&tx_key, KEYBLOB_DIR_TX);
+	sockets_key(&rx_key, KEYBLOB_DIR_RX);
 	t[0] = now();
-	sockets_attach(fd, KEYBLOB_ULP_NAME);
+	sockets_check(keyblob_attach(fd), KEYBLOB_ULP_NAME);
 	t[1] = now();
-	sockets_export(fd, KEYBLOB_DIR_TX, tx);
-	sockets_export(fd, KEYBLOB_DIR_RX, rx);
+	sockets_check(keyblob_export(fd, &tx_key, tx), "KEYBLOB_EXPORT");
+	sockets_check(keyblob_export(fd, &rx_key, rx), "KEYBLOB_EXPORT");
 	t[2] = now();
-	sockets_import(fd, KEYBLOB_TX, tx);
+	sockets_check(keyblob_import(fd, KEYBLOB_DIR_TX, tx, sizeof(tx)), "KEYBLOB_TX");
 	t[3] = now();
-	sockets_import(fd, KEYBLOB_RX, rx);
+	sockets_check(keyblob_import(fd, KEYBLOB_DIR_RX, rx, sizeof(rx)), "KEYBLOB_RX");
 	t[4] = now();
 	cost[ATTACH] = t[1] - t[0];
 	cost[EXPORT] = t[2] - t[1];
@@ -68,23 +68,16 @@ static void use_keyblob(int fd, long long cost[STEPS])
 	cost[IMPORT_RX] = t[4] - t[3];
 }
 
-static void measure(int listener, void (*use)(int fd, long long *cost), long long cost[STEPS])
+static void measure(void (*use)(int fd, long long *cost), long long cost[STEPS])
 {
 	int fds[2];
 
-	sockets_pair(listener, fds);
+	sockets_pair(fds);
 	use(fds[1], cost);
 	cost[IMPORT] = cost[IMPORT_TX] + cost[IMPORT_RX];
 	cost[TOTAL] = cost[ATTACH] + cost[EXPORT] + cost[IMPORT];
 	close(fds[0]);
 	close(fds[1]);
-}
-
-static int compare(const void *a, const void *b)
-{
-	const long long x = *(const long long *)a, y = *(const long long *)b;
-
-	return (x > y) - (x < y);
 }
 
 static long long median(long long costs[CONNECTIONS][STEPS], int step)
@@ -93,22 +86,20 @@ static long long median(long long costs[CONNECTIONS][STEPS], int step)
 
 	for (int i = 0; i < CONNECTIONS; i++)
 		values[i] = costs[i][step];
-	qsort(values, CONNECTIONS, sizeof(*values), compare);
+	stats_sort(values, CONNECTIONS);
 	return values[CONNECTIONS / 2];
 }
 
 int main(int argc, char **argv)
 {
 	static long long costs[CONNECTIONS][STEPS];
-	const int listener = sockets_listen();
 
 	if (argc != 4 ||
 	    !sockets_set_suite(strcmp(argv[1], "1.2") ? TLS_1_3_VERSION : TLS_1_2_VERSION, argv[2]))
 		errx(2, "usage: setup 1.2|1.3 CIPHER ktls|keyblob");
 	/* The first one warms up. */
 	for (int i = -1; i < CONNECTIONS; i++)
-		measure(listener, strcmp(argv[3], "ktls") ? use_keyblob : use_ktls,
-			costs[i < 0 ? 0 : i]);
+		measure(strcmp(argv[3], "ktls") ? use_keyblob : use_ktls, costs[i < 0 ? 0 : i]);
 	for (int step = 0; step < STEPS; step++)
 		printf("%s\"%s\":%lld", step ? "," : "{", names[step], median(costs, step));
 	printf("}\n");

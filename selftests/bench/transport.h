@@ -54,9 +54,4 @@ struct transport {
 extern const struct transport transport_plain, transport_openssl, transport_openssl_ktls,
 	transport_keyblob, transport_keyblob_option;
 
-/* Of a socket that carries plaintext, as far as the program can see. */
-ssize_t socket_read(struct connection *c, void *buf, size_t len);
-ssize_t socket_write(struct connection *c, const void *buf, size_t len);
-ssize_t socket_sendfile(struct connection *c, int file, off_t offset, size_t len);
-
 #endif

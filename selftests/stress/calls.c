@@ -616,7 +616,7 @@ const struct call calls[] = {
 
 const unsigned int n_calls = ARRAY_SIZE(calls);
 
-static bool is_among(const int *errnos, int error)
+bool errno_among(const int *errnos, int error)
 {
 	while (*errnos && *errnos != error)
 		errnos++;
@@ -625,6 +625,6 @@ static bool is_among(const int *errnos, int error)
 
 bool call_may_say(const struct call *call, int mode, long ret)
 {
-	return ret >= 0 || is_among(call->calm, -ret) ||
-	       (mode != CALM && is_among(call->wild, -ret));
+	return ret >= 0 || errno_among(call->calm, -ret) ||
+	       (mode != CALM && errno_among(call->wild, -ret));
 }

@@ -579,7 +579,7 @@ static int import_for(struct race *r, int fd, const struct keyblob_key *key)
 	return err;
 }
 
-static const int refusals[] = { EKEYREJECTED, ENOENT, ECONNABORTED, EACCES };
+static const int refusals[] = { EKEYREJECTED, ENOENT, ECONNABORTED, EACCES, 0 };
 
 struct fake {
 	struct race *r;
@@ -707,11 +707,7 @@ static void check_asked(struct race *r, const struct keyblob_status *status)
 /* An agent may be faster than who asks it, and at this moment both may be dead. */
 static bool may_fail(int err)
 {
-	int i;
-
-	for (i = 0; i < 4 && refusals[i] != -err; i++)
-		;
-	return !err || err == -ESRCH || i < 4;
+	return !err || err == -ESRCH || errno_among(refusals, -err);
 }
 
 /* The peer of a socket that the workers connect; they may not have come to it. */
@@ -786,11 +782,6 @@ next:
 
 /* ---- the module ---- */
 
-static bool is_one_of(int err, int a, int b, int c)
-{
-	return err == a || err == b || err == c;
-}
-
 /* A life of a socket, from the attach to the close, whenever there is a module. */
 static void *churner(void *arg)
 {
@@ -828,7 +819,7 @@ TEST_F_TIMEOUT(race, the_module_comes_and_goes_between_sockets, FOREVER)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, churner, r));
 	do {
 		err = module_unload();
-		EXPECT_TRUE(is_one_of(err, 0, -EAGAIN, -EBUSY));
+		EXPECT_TRUE(!err || err == -EAGAIN || err == -EBUSY);
 		if (err)
 			continue;
 		gone++;

@@ -76,6 +76,9 @@ struct call {
 extern const struct call calls[];
 extern const unsigned int n_calls;
 
+/* errno_among() - is it in a list that ends with 0? */
+bool errno_among(const int *errnos, int error);
+
 bool call_may_say(const struct call *call, int mode, long ret);
 
 /* choose() - a number below @n */

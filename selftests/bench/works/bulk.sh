@@ -26,12 +26,10 @@ bulk_cipher() {
 }
 
 bulk() {
-	local round cipher name here
+	local round cipher here
 	bulk_bytes=$(quick $((4 << 20)) $((64 << 20)))
 	make_content "$bulk_bytes"
-	for name in "${contenders[@]}"; do
-		start_contender "$name" P-256
-	done
+	start_contenders P-256 "${contenders[@]}"
 	# OpenSSL 3.0 receives by kTLS in TLS 1.2 alone, which the sidecars need not show, too.
 	mapfile -t here < <(chosen openssl openssl-ktls keyblob keyblob-option)
 	for ((round = 1; round <= rounds; round++)); do
@@ -40,9 +38,7 @@ bulk() {
 		done
 		bulk_cipher ECDHE-ECDSA-AES128-GCM-SHA256 "$round" "${here[@]}"
 	done
-	for name in "${contenders[@]}"; do
-		stop_contender "$name"
-	done
+	stop_contenders "${contenders[@]}"
 	remove_content
 }
 bulk

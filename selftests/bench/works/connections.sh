@@ -18,12 +18,10 @@ connections_case() {
 }
 
 connections() {
-	local round key kind at_once name
+	local round key kind at_once
 	make_content 1024
 	for key in P-256 RSA-2048; do
-		for name in "${contenders[@]}"; do
-			start_contender "$name" $key
-		done
+		start_contenders $key "${contenders[@]}"
 		for ((round = 1; round <= rounds; round++)); do
 			for kind in full resumed; do
 				for at_once in 1 16 $(quick 64 '256 1000'); do
@@ -31,9 +29,7 @@ connections() {
 				done
 			done
 		done
-		for name in "${contenders[@]}"; do
-			stop_contender "$name"
-		done
+		stop_contenders "${contenders[@]}"
 	done
 	remove_content
 }

@@ -6,15 +6,14 @@
 
 # latency_case NAME KEY RATE ROUND
 latency_case() {
-	local name=$1 seconds storm_pid values
+	local name=$1 seconds storm_pid values client
 	seconds=$(quick 1 4)
-	chrt -i 0 client -p "${port[$name]}" -f "$content" -k "${certificate[$name]}" \
-		storm "$3" "$((seconds + 2))" >storm.out &
+	client_of "$name"
+	chrt -i 0 "${client[@]}" storm "$3" "$((seconds + 2))" >storm.out &
 	storm_pid=$!
 	started+=("$storm_pid")
 	sleep 1
-	values=$(chrt -f 1 client -p "${port[$name]}" -f "$content" -k "${certificate[$name]}" \
-		probe 16 500 "$seconds") || bail_out "$name does not answer"
+	values=$(chrt -f 1 "${client[@]}" probe 16 500 "$seconds") || bail_out "$name does not answer"
 	! gone "$storm_pid" || bail_out "the storm was over too early"
 	wait "$storm_pid" || bail_out "$name does not keep up with new connections"
 	values=$(jq -c '.[0] + { connections: .[1].connections, storm_ns: .[1].elapsed_ns }' \
@@ -30,17 +29,13 @@ latency() {
 		# With the client's side, what takes OpenSSL two thirds of the CPU.
 		rate=100
 		[ $key = P-256 ] || rate=60
-		for name in "${names[@]}"; do
-			start_contender "$name" $key
-		done
+		start_contenders $key "${names[@]}"
 		for ((round = 1; round <= rounds; round++)); do
 			for name in "${names[@]}"; do
 				latency_case "$name" $key $rate "$round"
 			done
 		done
-		for name in "${names[@]}"; do
-			stop_contender "$name"
-		done
+		stop_contenders "${names[@]}"
 	done
 	remove_content
 }
