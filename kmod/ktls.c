@@ -28,6 +28,10 @@
 #include "record.h"
 #include "ulp.h"
 
+#define END_OF(member)	offsetofend(struct inode, member)
+#define LOOKED_AT	(offsetof(struct socket_alloc, vfs_inode) +	\
+			 (END_OF(i_ino) > END_OF(i_uid) ? END_OF(i_ino) : END_OF(i_uid)))
+
 /*
  * kTLS sets a direction up without the lock that it takes itself, and gives the socket
  * protos of its own, by which for a moment other threads would get past us: to a stream
@@ -37,15 +41,19 @@
  * sk_socket while they wait for the lock: a stand-in stays as long as the kb_sock.
  */
 struct kb_stand_in {
-	struct rcu_head rcu;
-	u16 aside;			/* the direction that has its key; 0: none */
-	u8 nonce[KB_NONCE_SIZE];	/* and its IV, put aside */
-	struct socket *sock;		/* for whom */
-	struct socket_alloc alloc;	/* of the inode, as much as is looked at */
+	union {
+		struct socket_alloc alloc;	/* as much of it as is looked at */
+		struct {
+			u8 looked_at[LOOKED_AT] __aligned(8);
+			struct rcu_head rcu;
+			struct socket *sock;	/* for whom */
+			u16 aside;		/* the direction that has its key; 0: none */
+			u8 nonce[KB_NONCE_SIZE];	/* and its IV, put aside */
+		};
+	};
 };
 
-#define STAND_IN_SIZE (offsetof(struct kb_stand_in, alloc.vfs_inode) +			\
-		       max(offsetofend(struct inode, i_ino), offsetofend(struct inode, i_uid)))
+#define STAND_IN_SIZE offsetofend(struct kb_stand_in, nonce)
 
 /* Under kb_sock.import, of a socket that others may use. */
 static struct kb_stand_in *get_stand_in(struct kb_sock *kb)

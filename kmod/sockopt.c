@@ -50,6 +50,27 @@ static int audit(struct sock *sk, u16 type, u16 direction, int err)
 	return err;
 }
 
+/*
+ * A traffic secret's write key and IV, beside it: the agent that exports has the time, not
+ * the application that imports.
+ */
+static int derive(struct kb_sealed *sealed)
+{
+	const struct kb_suite *suite = kb_suite_find(sealed->tls_version, sealed->cipher);
+	struct kb_keys keys;
+	int err;
+
+	if (sealed->tls_version != TLS_1_3_VERSION)
+		return 0;
+	err = kb_schedule_keys(suite, sealed->secret, &keys);
+	if (err)
+		return err;
+	memcpy(sealed->key, keys.key, sizeof(sealed->key));
+	memcpy(sealed->iv, keys.nonce, sizeof(sealed->iv));
+	memzero_explicit(&keys, sizeof(keys));
+	return 0;
+}
+
 /* KEYBLOB_EXPORT: seals the key material in @optval and writes the blob over it. */
 static int export(struct sock *sk, char __user *optval, int __user *optlen)
 {
@@ -85,6 +106,8 @@ static int export(struct sock *sk, char __user *optval, int __user *optlen)
 		err = -EOPNOTSUPP;
 	sealed.position = kb_ktls_position(sk, key.direction);
 	release_sock(sk);
+	if (!err)
+		err = derive(&sealed);
 	if (err)
 		goto out;
 
@@ -106,17 +129,11 @@ static int prepare(const struct kb_sealed *sealed, struct kb_ktls_key *key)
 {
 	const struct kb_suite *suite = kb_suite_find(sealed->tls_version, sealed->cipher);
 	struct kb_keys keys;
-	int err = 0;
+	int err;
 
-	if (sealed->tls_version == TLS_1_3_VERSION) {
-		err = kb_schedule_keys(suite, sealed->secret, &keys);
-	} else {
-		memcpy(keys.key, sealed->key, sizeof(keys.key));
-		memcpy(keys.nonce, sealed->iv, sizeof(keys.nonce));
-	}
-	if (!err)
-		err = kb_ktls_key_init(key, suite, sealed->tls_version, &keys,
-				       sealed->rec_seq);
+	memcpy(keys.key, sealed->key, sizeof(keys.key));
+	memcpy(keys.nonce, sealed->iv, sizeof(keys.nonce));
+	err = kb_ktls_key_init(key, suite, sealed->tls_version, &keys, sealed->rec_seq);
 	memzero_explicit(&keys, sizeof(keys));
 	return err;
 }
