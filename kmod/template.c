@@ -361,12 +361,22 @@ static bool is_fastopen(int level, int optname)
 	       (optname == TCP_FASTOPEN || optname == TCP_FASTOPEN_CONNECT);
 }
 
-static int set(struct sock *sk, int level, int optname, sockptr_t optval,
+/*
+ * Options, by the ops: sk_prot is TCP's for a moment while another thread promotes the
+ * socket.
+ */
+static int set(struct socket *sock, int level, int optname, sockptr_t optval,
 	       unsigned int optlen)
 {
 	if (is_fastopen(level, optname) || (level == SOL_IPV6 && optname == IPV6_ADDRFORM))
 		return -EOPNOTSUPP;
-	return kb_setsockopt(sk, level, optname, optval, optlen);
+	return kb_setsockopt(sock->sk, level, optname, optval, optlen);
+}
+
+static int get(struct socket *sock, int level, int optname, char __user *optval,
+	       int __user *optlen)
+{
+	return kb_getsockopt(sock->sk, level, optname, optval, optlen);
 }
 
 static void fill(struct plan *plan, const struct sock *sk)
@@ -374,10 +384,10 @@ static void fill(struct plan *plan, const struct sock *sk)
 	plan->base = READ_ONCE(sk->sk_prot);
 	plan->base_ops = READ_ONCE(sk->sk_socket->ops);
 	plan->prot = *plan->base;
-	plan->prot.setsockopt = set;
-	plan->prot.getsockopt = kb_getsockopt;
 	plan->prot.close = kb_ulp_close;
 	plan->ops = *plan->base_ops;
+	plan->ops.setsockopt = set;
+	plan->ops.getsockopt = get;
 	plan->ops.sendmsg = send;
 	plan->ops.recvmsg = receive;
 	kb_drop_sendpage(&plan->ops);
