@@ -38,41 +38,52 @@
  * that is plain, or decrypted with a decoy. What they call goes by the ops of struct socket.
  * So kTLS changes those of a stand-in; what else may be looked for in sk_socket meanwhile,
  * flags, file, the inode's number and owner, it has. setsockopt() and getsockopt() remember
- * sk_socket while they wait for the lock: a stand-in stays as long as the kb_sock.
+ * sk_socket while they wait for the lock: a stand-in stays as long as the kb_sock, which
+ * stands behind the part of it that is looked at.
  */
 struct kb_stand_in {
 	union {
 		struct socket_alloc alloc;	/* as much of it as is looked at */
 		struct {
 			u8 looked_at[LOOKED_AT] __aligned(8);
-			struct rcu_head rcu;
 			struct socket *sock;	/* for whom */
-			u16 aside;		/* the direction that has its key; 0: none */
-			u8 nonce[KB_NONCE_SIZE];	/* and its IV, put aside */
+			struct aside *aside;	/* NULL: nothing is */
+			struct kb_sock kb;
 		};
 	};
 };
 
-#define STAND_IN_SIZE offsetofend(struct kb_stand_in, nonce)
+/* A direction that has its key, and its IV, put aside. */
+struct aside {
+	u16 direction;
+	u8 nonce[KB_NONCE_SIZE];
+};
 
-/* Under kb_sock.import, of a socket that others may use. */
-static struct kb_stand_in *get_stand_in(struct kb_sock *kb)
+static struct kb_stand_in *stand_in_of(const struct sock *sk)
 {
-	if (!kb->stand_in)
-		kb->stand_in = kzalloc(STAND_IN_SIZE, GFP_KERNEL_ACCOUNT);
-	return kb->stand_in;
+	return container_of(kb_sock(sk), struct kb_stand_in, kb);
 }
 
-/* kb_ktls_drop() - the socket is dead; may be in softirq */
-void kb_ktls_drop(struct kb_sock *kb)
+/* kb_ktls_new() - memory for what a socket is to us, zeroed; NULL: there is none */
+struct kb_sock *kb_ktls_new(void)
 {
-	if (kb->stand_in)
-		kfree_rcu(kb->stand_in, rcu);
+	struct kb_stand_in *s = kzalloc(offsetofend(struct kb_stand_in, kb), GFP_KERNEL_ACCOUNT);
+
+	return s ? &s->kb : NULL;
+}
+
+/* kb_ktls_free() - by RCU; may be in softirq */
+void kb_ktls_free(struct kb_sock *kb)
+{
+	struct kb_stand_in *s = container_of(kb, struct kb_stand_in, kb);
+
+	kfree_rcu(s, kb.rcu);
 }
 
 /* Under the socket lock. */
-static void stand_in(struct sock *sk, struct kb_stand_in *s)
+static void stand_in(struct sock *sk)
 {
+	struct kb_stand_in *s = stand_in_of(sk);
 	struct socket *own = &s->alloc.socket;
 	struct socket *sock = sk->sk_socket;
 
@@ -92,8 +103,10 @@ static void stand_in(struct sock *sk, struct kb_stand_in *s)
 }
 
 /* The ops that kTLS meant for the socket. Under the socket lock. */
-static const struct proto_ops *stand_out(struct sock *sk, struct kb_stand_in *s)
+static const struct proto_ops *stand_out(struct sock *sk)
 {
+	struct kb_stand_in *s = stand_in_of(sk);
+
 	write_lock_bh(&sk->sk_callback_lock);
 	sk_set_socket(sk, s->sock);
 	write_unlock_bh(&sk->sk_callback_lock);
@@ -114,21 +127,17 @@ static const struct proto_ops *stand_out(struct sock *sk, struct kb_stand_in *s)
  */
 int kb_ktls_attach(struct sock *sk, const struct proto_ops **ops)
 {
-	struct kb_stand_in *s = NULL;
+	const bool ours = kb_sock(sk)->protos;
 	char name[] = "tls";
 	int err;
 
-	if (kb_ulp_base_ops(sk)) {
-		s = get_stand_in(kb_sock(sk));
-		if (!s)
-			return -ENOMEM;
-		stand_in(sk, s);
-	}
+	if (ours)
+		stand_in(sk);
 	release_sock(sk);
 	err = READ_ONCE(sk->sk_prot)->setsockopt(sk, SOL_TCP, TCP_ULP,
 						 KERNEL_SOCKPTR(name), strlen(name));
 	lock_sock(sk);
-	*ops = s ? stand_out(sk, s) : READ_ONCE(sk->sk_socket->ops);
+	*ops = ours ? stand_out(sk) : READ_ONCE(sk->sk_socket->ops);
 	return err == -ENOENT ? -EOPNOTSUPP : err;
 }
 
@@ -351,22 +360,26 @@ static void unlock_direction(struct tls_context *ctx, u16 direction)
 }
 
 /* A direction that has its key, while kTLS sets up the other. Under the socket lock. */
-static void put_aside(struct tls_context *ctx, u16 direction, struct kb_stand_in *s)
+static void put_aside(struct sock *sk, u16 direction, struct aside *aside)
 {
+	struct tls_context *ctx = tls_get_ctx(sk);
 	struct cipher_context *cc = cipher_context(ctx, direction);
 
-	s->aside = direction;
-	memcpy(s->nonce, cc->iv, KB_NONCE_SIZE);
+	aside->direction = direction;
+	memcpy(aside->nonce, cc->iv, KB_NONCE_SIZE);
 	memset(cc->iv, 0, KB_NONCE_SIZE);
 	crypto_info(ctx, direction)->cipher_type = ctx->prot_info.cipher_type;
+	stand_in_of(sk)->aside = aside;
 }
 
-static void put_back(struct tls_context *ctx, struct kb_stand_in *s)
+static void put_back(struct sock *sk, struct aside *aside)
 {
-	memcpy(cipher_context(ctx, s->aside)->iv, s->nonce, KB_NONCE_SIZE);
-	lock_direction(ctx, s->aside);
-	s->aside = 0;
-	memzero_explicit(s->nonce, sizeof(s->nonce));
+	struct tls_context *ctx = tls_get_ctx(sk);
+
+	memcpy(cipher_context(ctx, aside->direction)->iv, aside->nonce, KB_NONCE_SIZE);
+	lock_direction(ctx, aside->direction);
+	stand_in_of(sk)->aside = NULL;
+	memzero_explicit(aside, sizeof(*aside));
 }
 
 /* Puts the key in place. Under tx_lock and the socket lock; cannot fail. */
@@ -398,15 +411,13 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	const u16 other = direction == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX : KEYBLOB_DIR_TX;
 	const struct proto *ktls = kb_ulp_base(sk);
 	struct tls_context *ctx = tls_get_ctx(sk);
-	struct kb_stand_in *s = get_stand_in(kb_sock(sk));
 	const struct proto *before = READ_ONCE(sk->sk_prot);
 	struct tls_sw_context_rx *rx = NULL;
 	bool both = false, spoiled = false;
 	const struct proto_ops *ops;
+	struct aside aside;
 	int err;
 
-	if (!s)
-		return -ENOMEM;
 	err = mutex_lock_interruptible(&ctx->tx_lock);
 	if (err)
 		return err;
@@ -422,13 +433,13 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		}
 		both = !err;
 		if (both)
-			put_aside(ctx, other, s);
+			put_aside(sk, other, &aside);
 	}
 	if (!err) {
 		unlock_direction(ctx, direction);
 		if (!both)
 			unlock_direction(ctx, other);
-		stand_in(sk, s);
+		stand_in(sk);
 	}
 	release_sock(sk);
 	if (err)
@@ -438,7 +449,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 			       decoy, key->suite->info_size);
 
 	lock_sock(sk);
-	ops = stand_out(sk, s);
+	ops = stand_out(sk);
 	/* Another thread's option may have been faster than ours, or have set up the
 	 * other direction. A device that has the key is left alone.
 	 */
@@ -456,7 +467,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	if (!both)
 		lock_direction(ctx, other);
 	if (both)
-		put_back(ctx, s);
+		put_back(sk, &aside);
 	if (rx)
 		readers_resume(sk, rx);
 	release_sock(sk);
@@ -498,8 +509,8 @@ bool kb_ktls_is_sw(const struct sock *sk, u16 direction)
  */
 void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key)
 {
-	struct kb_stand_in *s = kb_sock(sk)->stand_in;
 	struct tls_context *ctx = tls_get_ctx(sk);
+	struct aside *aside = stand_in_of(sk)->aside;
 
 	if (direction == KEYBLOB_DIR_TX) {
 		struct tls_sw_context_tx *tx = tls_sw_ctx_tx(ctx);
@@ -509,8 +520,8 @@ void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key)
 		atomic_inc(&tx->encrypt_pending);
 	}
 	commit(ctx, direction, key);
-	if (unlikely(s->aside == direction))
-		put_aside(ctx, direction, s);
+	if (unlikely(aside && aside->direction == direction))
+		put_aside(sk, direction, aside);
 }
 
 /* kb_ktls_payload_max() - plaintext bytes that kTLS puts into one record */

@@ -21,9 +21,10 @@ struct kb_ktls_key {
 	u64 rec_seq;
 };
 
+struct kb_sock *kb_ktls_new(void);
+void kb_ktls_free(struct kb_sock *kb);
 int kb_ktls_attach(struct sock *sk, const struct proto_ops **ops);
 void kb_ktls_lock(struct sock *sk);
-void kb_ktls_drop(struct kb_sock *kb);
 bool kb_ktls_in_use(const struct sock *sk);
 struct proto *kb_ktls_below(const struct sock *sk);
 void kb_ktls_set_below(struct sock *sk, struct proto *below);

@@ -5,6 +5,8 @@
  * as this side has asked for. Other control
  * records (tickets, warnings, parts of messages) cost no more than data does, but a
  * reader who must not wait is held by them all the same.
+ *
+ * Counters stop at U16_MAX, which limits of that or more never see exceeded.
  */
 #ifndef KB_LIMIT_H
 #define KB_LIMIT_H
@@ -17,18 +19,23 @@
 #define KB_CONTROLS_MAX	256
 
 struct kb_limit {
-	unsigned long second;	/* jiffies when the second began */
-	u32 updates_in_second;
-	u32 updates;		/* in a row */
-	u32 controls;		/* in a row, of any kind */
-	u32 asked;		/* KeyUpdates that this side asked for and did not get yet */
+	u32 second;		/* jiffies when the second began */
+	u16 updates_in_second;
+	u16 updates;		/* in a row */
+	u16 controls;		/* in a row, of any kind */
+	u16 asked;		/* KeyUpdates that this side asked for and did not get yet */
 };
+
+static inline void kb_limit_count(u16 *counter)
+{
+	if (*counter < U16_MAX)
+		++*counter;
+}
 
 /* kb_limit_asked() - a KeyUpdate will be asked for */
 static inline void kb_limit_asked(struct kb_limit *l)
 {
-	if (l->asked < U32_MAX)
-		l->asked++;
+	kb_limit_count(&l->asked);
 }
 
 /* kb_limit_data() - application data came */
@@ -41,7 +48,8 @@ static inline void kb_limit_data(struct kb_limit *l)
 /* kb_limit_control() - counts a control record; true: it is one too many */
 static inline bool kb_limit_control(struct kb_limit *l)
 {
-	return ++l->controls > KB_CONTROLS_MAX;
+	kb_limit_count(&l->controls);
+	return l->controls > KB_CONTROLS_MAX;
 }
 
 /* kb_limit_update() - counts a KeyUpdate; true: it is one too many */
@@ -52,12 +60,14 @@ static inline bool kb_limit_update(struct kb_limit *l, bool requests, u32 row_ma
 		l->asked--;
 		return false;
 	}
-	if (time_after(jiffies, l->second + HZ) || !l->second) {
+	if (time_after32((u32)jiffies, l->second + HZ) || !l->second) {
 		l->second = jiffies;
 		l->updates_in_second = 0;
 	}
-	l->controls++;
-	return ++l->updates_in_second > second_max || ++l->updates > row_max;
+	kb_limit_count(&l->controls);
+	kb_limit_count(&l->updates_in_second);
+	kb_limit_count(&l->updates);
+	return l->updates_in_second > second_max || l->updates > row_max;
 }
 
 #endif

@@ -38,11 +38,11 @@ MODULE_PARM_DESC(records_max,
 static uint keyupdates_in_row = 32;
 module_param(keyupdates_in_row, uint, 0644);
 MODULE_PARM_DESC(keyupdates_in_row,
-		 "KeyUpdates that a peer may send without application data between them");
+		 "KeyUpdates that a peer may send without application data between them; no limit from 65535 on");
 
 static uint keyupdates_per_second = 1000;
 module_param(keyupdates_per_second, uint, 0644);
-MODULE_PARM_DESC(keyupdates_per_second, "KeyUpdates that a peer may send in a second");
+MODULE_PARM_DESC(keyupdates_per_second, "KeyUpdates that a peer may send in a second; no limit from 65535 on");
 
 static uint handshakes_max = 4096;
 module_param(handshakes_max, uint, 0644);

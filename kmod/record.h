@@ -51,8 +51,8 @@ struct kb_event {
  */
 struct kb_record {
 	u8 head[4];		/* of the message: type, length */
-	u8 have;		/* bytes of head */
-	u32 left;		/* bytes of the body still to come */
+	u32 have : 8;		/* bytes of head */
+	u32 left : 24;		/* bytes of the body still to come */
 };
 
 /* One record on its way through kb_record_begin(), _feed() and _end(). */

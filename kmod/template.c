@@ -23,17 +23,10 @@
 #include "template.h"
 #include "ulp.h"
 
-struct plan {
-	struct proto *base;		/* TCP's */
-	const struct proto_ops *base_ops;
-	struct proto prot;
-	struct proto_ops ops;
-};
-
-static struct plan plans[2];
+static struct kb_protos plans[2];	/* above TCP's */
 static DEFINE_MUTEX(plans_lock);
 
-static struct plan *plan_of(const struct sock *sk)
+static struct kb_protos *plan_of(const struct sock *sk)
 {
 	return &plans[sk->sk_family == AF_INET6];
 }
@@ -379,7 +372,7 @@ static int get(struct socket *sock, int level, int optname, char __user *optval,
 	return kb_getsockopt(sock->sk, level, optname, optval, optlen);
 }
 
-static void fill(struct plan *plan, const struct sock *sk)
+static void fill(struct kb_protos *plan, const struct sock *sk)
 {
 	plan->base = READ_ONCE(sk->sk_prot);
 	plan->base_ops = READ_ONCE(sk->sk_socket->ops);
@@ -406,7 +399,7 @@ static void fill(struct plan *plan, const struct sock *sk)
 int kb_template_attach(struct sock *sk)
 {
 	struct kb_sock *kb = kb_sock(sk);
-	struct plan *plan = plan_of(sk);
+	struct kb_protos *plan = plan_of(sk);
 
 	if (sk->sk_prot != sk->sk_prot_creator || tcp_sk(sk)->fastopen_connect ||
 	    inet_csk(sk)->icsk_accept_queue.fastopenq.max_qlen)
@@ -417,8 +410,7 @@ int kb_template_attach(struct sock *sk)
 	mutex_unlock(&plans_lock);
 	if (plan->base != sk->sk_prot || plan->base_ops != sk->sk_socket->ops)
 		return -EOPNOTSUPP;
-	WRITE_ONCE(kb->base, plan->base);
-	WRITE_ONCE(kb->base_ops, plan->base_ops);
+	WRITE_ONCE(kb->protos, plan);
 	if (sk->sk_state == TCP_LISTEN) {
 		/* Copies of a socket that listens are made without its lock. Those that
 		 * may have our proto have to come by kb_template_clone().

@@ -35,20 +35,13 @@
  */
 #define KB_PROTOS	(2 * 3 * 3)
 
-struct raised {
-	const struct proto *base;	/* kTLS's */
-	const struct proto_ops *base_ops;
-	struct proto prot;		/* ours above it */
-	struct proto_ops ops;
-};
-
 /* What stands under kTLS: TCP's proto, one per address family. */
 struct floored {
 	struct proto *base;		/* TCP's */
 	struct proto prot;		/* ours in its place */
 };
 
-static struct raised protos[KB_PROTOS];
+static struct kb_protos protos[KB_PROTOS];
 static struct floored floors[2];
 static struct module *ktls;	/* whose functions our copies have; stays for them */
 static DEFINE_MUTEX(protos_lock);
@@ -56,7 +49,7 @@ static DEFINE_MUTEX(protos_lock);
 void kb_ulp_close(struct sock *sk, long timeout)
 {
 	const struct kb_audit ended = { .type = KEYBLOB_EVENT_ENDED };
-	struct proto *base = (struct proto *)kb_ulp_base(sk);
+	struct proto *base = kb_ulp_base(sk);
 
 	kb_handshake_cancel(sk);
 	if (kb_sock(sk)->tls)
@@ -76,24 +69,24 @@ static int disconnect(struct sock *sk, int flags)
 	return -EOPNOTSUPP;
 }
 
-static void override(struct raised *r, const struct sock *sk)
+static void override(struct kb_protos *p, const struct sock *sk)
 {
-	r->prot.setsockopt = kb_setsockopt;
-	r->prot.getsockopt = kb_getsockopt;
-	r->prot.close = kb_ulp_close;
-	r->prot.disconnect = disconnect;
-	r->ops.sendmsg = kb_stream_sendmsg;
-	kb_override_sendpage(&r->ops);
-	kb_override_splice_eof(&r->ops);
-	r->ops.shutdown = kb_stream_shutdown;
-	r->ops.connect = kb_template_connect;
-	r->ops.poll = kb_stream_poll;
+	p->prot.setsockopt = kb_setsockopt;
+	p->prot.getsockopt = kb_getsockopt;
+	p->prot.close = kb_ulp_close;
+	p->prot.disconnect = disconnect;
+	p->ops.sendmsg = kb_stream_sendmsg;
+	kb_override_sendpage(&p->ops);
+	kb_override_splice_eof(&p->ops);
+	p->ops.shutdown = kb_stream_shutdown;
+	p->ops.connect = kb_template_connect;
+	p->ops.poll = kb_stream_poll;
 	if (kb_ktls_is_sw(sk, KEYBLOB_DIR_RX)) {
-		r->ops.recvmsg = kb_stream_recvmsg;
-		r->ops.splice_read = kb_stream_splice_read;
+		p->ops.recvmsg = kb_stream_recvmsg;
+		p->ops.splice_read = kb_stream_splice_read;
 	} else {
-		r->ops.recvmsg = kb_stream_recvmsg_early;
-		r->ops.splice_read = kb_stream_splice_read_early;
+		p->ops.recvmsg = kb_stream_recvmsg_early;
+		p->ops.splice_read = kb_stream_splice_read_early;
 	}
 }
 
@@ -105,27 +98,26 @@ static void override(struct raised *r, const struct sock *sk)
  */
 void kb_ulp_raise(struct sock *sk, const struct proto_ops *base_ops)
 {
-	const struct proto *base = READ_ONCE(sk->sk_prot);
+	struct proto *base = READ_ONCE(sk->sk_prot);
 	struct kb_sock *kb = kb_sock(sk);
-	struct raised *r;
+	struct kb_protos *p;
 
 	mutex_lock(&protos_lock);
-	for (r = protos; r < protos + KB_PROTOS - 1 && r->base && r->base != base; r++)
+	for (p = protos; p < protos + KB_PROTOS - 1 && p->base && p->base != base; p++)
 		;
-	if (!r->base) {
-		r->base_ops = base_ops;
-		r->prot = *base;
-		r->ops = *r->base_ops;
-		override(r, sk);
-		r->base = base;
+	if (!p->base) {
+		p->base_ops = base_ops;
+		p->prot = *base;
+		p->ops = *p->base_ops;
+		override(p, sk);
+		p->base = base;
 	}
 	mutex_unlock(&protos_lock);
-	WRITE_ONCE(kb->base, r->base);
-	WRITE_ONCE(kb->base_ops, r->base_ops);
+	WRITE_ONCE(kb->protos, p);
 	/* Whoever meets our proto finds it whole. */
 	smp_wmb();
-	WRITE_ONCE(sk->sk_prot, &r->prot);
-	WRITE_ONCE(sk->sk_socket->ops, &r->ops);
+	WRITE_ONCE(sk->sk_prot, &p->prot);
+	WRITE_ONCE(sk->sk_socket->ops, &p->ops);
 }
 
 static struct floored *floor_of(const struct sock *sk)
@@ -248,7 +240,7 @@ static int attach(struct sock *sk)
 	if (sk->sk_user_data || kb_ktls_offloads(sk))
 		return -EOPNOTSUPP;
 
-	kb = kzalloc(sizeof(*kb), GFP_KERNEL_ACCOUNT);
+	kb = kb_ktls_new();
 	if (!kb)
 		return -ENOMEM;
 	mutex_init(&kb->import);
@@ -258,7 +250,7 @@ static int attach(struct sock *sk)
 	if (!err)
 		return 0;
 	hook(sk, NULL);
-	kfree_rcu(kb, rcu);
+	kb_ktls_free(kb);
 	return err;
 }
 
@@ -273,11 +265,10 @@ static void release(struct sock *sk)
 		module_put(kb->tls->owner);
 	rcu_assign_sk_user_data(sk, NULL);
 	kb_template_drop(kb);
-	kb_ktls_drop(kb);
 	kfree(kb->outcome);
 	memzero_explicit(&kb->tx, sizeof(kb->tx));
 	memzero_explicit(&kb->rx, sizeof(kb->rx));
-	kfree_rcu(kb, rcu);
+	kb_ktls_free(kb);
 }
 
 static void update(struct sock *sk, struct proto *p,
@@ -355,7 +346,7 @@ int kb_ulp_promote(struct sock *sk)
 	if (kb_ktls_offloads(sk))
 		return -EOPNOTSUPP;
 	inet_csk(sk)->icsk_ulp_ops = NULL;
-	WRITE_ONCE(sk->sk_prot, (struct proto *)kb_ulp_base(sk));
+	WRITE_ONCE(sk->sk_prot, kb_ulp_base(sk));
 	err = install(sk, true);
 	if (err && !kb_sock(sk)->tls) {
 		evict(sk);

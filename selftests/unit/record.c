@@ -356,8 +356,7 @@ TEST(any_bytes_are_read_the_same_however_they_are_fed)
 		ASSERT_EQ(a.p.event.requested, b.p.event.requested);
 		ASSERT_EQ(a.p.event.tickets, b.p.event.tickets);
 		ASSERT_EQ(0, memcmp(&a.at, &b.at, sizeof(a.at)));
-		ASSERT_GE(4, a.at.have);
-		ASSERT_GT(1 << 24, a.at.left);
+		ASSERT_TRUE(a.at.have <= 4);
 	}
 }
 
