@@ -215,7 +215,8 @@ static int send_update(struct sock *sk, bool request)
 	struct kb_ktls_key key;
 	int err;
 
-	if (kb->tx.end)
+	/* The last words may be said, and wait for TCP to have memory. */
+	if (kb->tx.end || READ_ONCE(kb->closing))
 		return -EPIPE;
 	lock_sock(sk);
 	err = next_key(kb, &kb->tx, secret, &key);
