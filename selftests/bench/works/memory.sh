@@ -2,8 +2,8 @@
 # What a connection occupies that does nothing, in the kernel and in all processes of the
 # server's side: the difference between many of them and a few. The client's end, which is in
 # the same kernel, is taken off: it is as large as half of a connection without TLS. What the
-# kernel needs for raw kTLS, and for keys that are imported without an agent, is half of what
-# connections need of which both ends are like that.
+# kernel needs for no TLS, for raw kTLS, and for keys that are imported without an agent, is
+# half of what connections need of which both ends are like that.
 # shellcheck source=../hold.sh
 . "$bench/hold.sh"
 
@@ -50,7 +50,7 @@ memory_counts() {
 memory_round() {
 	local round=$1 name count own kind
 	for count in $(memory_counts "$round"); do
-		for kind in ktls keyblob; do
+		for kind in plain ktls keyblob; do
 			record "{\"connections\":$count}" "${kind/keyblob/keyblob-import}" "$round" \
 				"$(memory ends $kind "$count")"
 		done
