@@ -26,9 +26,9 @@ latency() {
 	mapfile -t names < <(chosen openssl openssl-ktls keyblob keyblob-option)
 	make_content 1024
 	for key in P-256 RSA-2048; do
-		# With the client's side, what takes OpenSSL two thirds of the CPU.
+		# With the client's side, what takes OpenSSL half of the CPU or more.
 		rate=100
-		[ $key = P-256 ] || rate=60
+		[ $key = P-256 ] || rate=40
 		start_contenders $key "${names[@]}"
 		for ((round = 1; round <= rounds; round++)); do
 			for name in "${names[@]}"; do
