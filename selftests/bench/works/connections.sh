@@ -6,7 +6,7 @@
 connections_case() {
 	local key=$1 kind=$2 at_once=$3 round=$4 total name values option=()
 	# Enough of each, but all at once where that is more.
-	total=$(quick 32 192)
+	total=$(quick 32 96)
 	[ "$total" -ge "$at_once" ] || total=$at_once
 	[ "$kind" = full ] || option=(-r)
 	for name in "${contenders[@]}"; do
