@@ -205,18 +205,34 @@ def work_rows($work): columns[$work] as $columns | main_measure[$work] as $main 
 def environment_lines: .environment | to_entries[] |
 	"\(.key): \(.value | if type == "object" then to_entries | map("\(.key) \(.value)") | join(", ") else . end)";
 
+# The cases that the plot shows, and what is received, a contender each.
+def shown: {
+	bulk: {direction: "send", connections: 1, cipher: "TLS_AES_128_GCM_SHA256"},
+	connections: {kind: "full", key: "P-256", concurrent: 16}, memory: {connections: 1000}, latency: {key: "P-256"}
+};
+def summary_cell($name; $work; $case; $measure; $divisor):
+	first(.results[] | select(.work == $work and .contender == $name and (.case | contains($case))) |
+		.measures[$measure].median | numbers / $divisor | brief) // "-";
+def summary_rows: . as $bench |
+	["", "send", "receive", "new connection", "its application's part", "idle connection", "p99 in a storm"],
+	["", "instr. a byte", "instr. a byte", "1,000 instr.", "1,000 instr.", "bytes", "1,000 instr."],
+	([.results[].contender] | unique | sort_by(order) | .[] | select(IN("plain", "ktls", "limit", "keyblob-import") | not) |
+		. as $name | $bench | [$name | named] + [
+			summary_cell($name; "bulk"; shown.bulk; "cpu"; 1),
+			summary_cell($name; "bulk"; shown.bulk + {direction: "receive"}; "cpu"; 1),
+			summary_cell($name; "connections"; shown.connections; "cpu"; 1e3),
+			summary_cell($name; "connections"; shown.connections; "application"; 1e3),
+			summary_cell($name; "memory"; shown.memory; "all_bytes"; 1),
+			summary_cell($name; "latency"; shown.latency; "p99_ns"; 1e3)]);
+
 def table:
-	environment_lines, "", ([target_rows] | grid),
+	environment_lines, "", ([summary_rows] | grid), "", ([target_rows] | grid),
 	(. as $bench | columns | keys_unsorted[] as $work | $bench | "", titles[$work],
 		if any(.results[]; .work == $work) then "", ([work_rows($work)] | grid) else "not run" end);
 
 # ---- plot ----
 
 # lines($work; $measures; $divisor): of the case of $work that the plot shows, a contender each.
-def shown: {
-	bulk: {direction: "send", connections: 1, cipher: "TLS_AES_128_GCM_SHA256"},
-	connections: {kind: "full", key: "P-256", concurrent: 16}, memory: {connections: 1000}, latency: {key: "P-256"}
-};
 def lines($work; $measures; $divisor): [.results[] | select(.work == $work and (.case | contains(shown[$work])))] |
 	sort_by(.contender | order)[] | .measures as $m |
 	"\"\(.contender | named)\" " + ($measures | map(($m[.].median // 0) / $divisor | tostring) | join(" "));
