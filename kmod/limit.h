@@ -60,7 +60,7 @@ static inline bool kb_limit_update(struct kb_limit *l, bool requests, u32 row_ma
 		l->asked--;
 		return false;
 	}
-	if (time_after32((u32)jiffies, l->second + HZ) || !l->second) {
+	if ((u32)jiffies - l->second > HZ) {
 		l->second = jiffies;
 		l->updates_in_second = 0;
 	}
