@@ -64,11 +64,7 @@ def growth($m; $many; $few):
 # What TLS adds to a connection without, in the kernel and the agent: how much more than raw
 # kTLS does. The servers of OpenSSL and of keyblob have the rest in common.
 def added($who; $without):
-	[.[] | select(.work == "memory")] as $all |
-	[$all[] | select(.contender == $who) | . as $with | $all[] |
-		select(.case == $with.case and .contender == $without) |
-		{case, contender: $who,
-		 value: ($with.measures.beside_bytes.median - .measures.beside_bytes.median)}];
+	compare("memory"; "beside_bytes"; [$who]; [$without]; .ours - .theirs);
 def more_than_ktls:
 	added("ktls"; "plain") as $ktls |
 	[(added("keyblob-import"; "plain"), added("keyblob"; "openssl"), added("keyblob-option"; "openssl"))[] |

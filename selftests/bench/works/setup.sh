@@ -3,8 +3,8 @@
 # against what setting another key takes beside these.
 
 setup_work() {
-	modprobe -q algif_aead
 	local round suite name values
+	modprobe -q algif_aead
 	for ((round = 1; round <= rounds; round++)); do
 		for suite in '1.3 AES-128-GCM' '1.3 AES-256-GCM' '1.3 CHACHA20-POLY1305' '1.2 AES-128-GCM'; do
 			for name in ktls limit keyblob; do
