@@ -2,10 +2,10 @@
 /*
  * The key blob: encode and seal, open and decode.
  *
- *	head | nonce | decoy crypto_info | sealed part | tag
+ *	head | nonce | decoy crypto_info | where it fits | sealed part | tag
  *
- * XChaCha20-Poly1305 seals the part that struct kb_sealed describes and
- * authenticates all that stands before it. The key is made at load, never leaves
+ * XChaCha20-Poly1305 seals what struct kb_sealed says of the key, and authenticates all
+ * that stands before it. The key is made at load, never leaves
  * this file, and is wiped at unload; nonces are random, which 192 bits allow. The
  * key is read-only between the two, hence no locking. Built into the unit tests as
  * well.
@@ -18,11 +18,16 @@
 
 #include "blob.h"
 
+/* Of struct kb_sealed, what is not encrypted; the rest is two blocks of AVX2's ChaCha20. */
+#define CLEAR	offsetof(struct kb_sealed, rec_seq)
+#define SECRET	(sizeof(struct kb_sealed) - CLEAR)
+
 struct blob {
 	struct keyblob_head head;
 	u8 nonce[XCHACHA20POLY1305_NONCE_SIZE];
 	u8 decoy[KB_INFO_MAX];
-	u8 sealed[sizeof(struct kb_sealed) + CHACHA20POLY1305_AUTHTAG_SIZE];
+	u8 clear[CLEAR];
+	u8 sealed[SECRET + CHACHA20POLY1305_AUTHTAG_SIZE];
 };
 
 static u8 sealing_key[CHACHA20POLY1305_KEY_SIZE] __read_mostly;
@@ -31,6 +36,7 @@ int __init kb_blob_init(void)
 {
 	BUILD_BUG_ON(sizeof(struct blob) != KEYBLOB_BLOB_SIZE);
 	BUILD_BUG_ON(offsetof(struct blob, decoy) != KB_BLOB_DECOY);
+	BUILD_BUG_ON(KB_BLOB_TAG_SIZE != CHACHA20POLY1305_AUTHTAG_SIZE);
 	/* The blob is written over the caller's key material: all of it. */
 	BUILD_BUG_ON(sizeof(struct keyblob_key) > KEYBLOB_BLOB_SIZE);
 
@@ -72,17 +78,16 @@ int kb_blob_from_key(const struct keyblob_key *key, struct kb_sealed *sealed)
 		    is_zero(key->secret, key->secret_len) ||
 		    !is_zero(key->secret + key->secret_len,
 			     sizeof(key->secret) - key->secret_len) ||
-		    !is_zero(key->key, sizeof(key->key)) ||
-		    !is_zero(key->iv, sizeof(key->iv)))
+		    is_zero(key->key, suite->key_size) != is_zero(key->iv, sizeof(key->iv)))
 			return -EINVAL;
 	} else {
 		if (key->secret_len || key->generation ||
 		    !is_zero(key->secret, sizeof(key->secret)) ||
-		    is_zero(key->key, suite->key_size) ||
-		    !is_zero(key->key + suite->key_size,
-			     sizeof(key->key) - suite->key_size))
+		    is_zero(key->key, suite->key_size))
 			return -EINVAL;
 	}
+	if (!is_zero(key->key + suite->key_size, sizeof(key->key) - suite->key_size))
+		return -EINVAL;
 
 	sealed->rec_seq = key->rec_seq;
 	sealed->generation = key->generation;
@@ -107,11 +112,13 @@ void kb_blob_seal(const struct kb_sealed *sealed, u8 blob[KEYBLOB_BLOB_SIZE])
 	b->head.magic = KEYBLOB_MAGIC;
 	b->head.version = KEYBLOB_BLOB_VERSION;
 	b->head.size = sizeof(*b);
-	get_random_bytes(b->nonce, sizeof(b->nonce));
+	/* The decoy follows the nonce, and is as random. */
+	get_random_bytes(blob + offsetof(struct blob, nonce),
+			 sizeof(b->nonce) + suite->info_size);
 	kb_suite_decoy(suite, sealed->tls_version, b->decoy);
-	xchacha20poly1305_encrypt(b->sealed, (const u8 *)sealed, sizeof(*sealed),
-				  blob, offsetof(struct blob, sealed), b->nonce,
-				  sealing_key);
+	memcpy(b->clear, sealed, CLEAR);
+	xchacha20poly1305_encrypt(b->sealed, (const u8 *)sealed + CLEAR, SECRET, blob,
+				  offsetof(struct blob, sealed), b->nonce, sealing_key);
 }
 
 /*
@@ -131,9 +138,9 @@ int kb_blob_open(const u8 *blob, size_t len, struct kb_sealed *sealed)
 		return -EPROTONOSUPPORT;
 	if (len != sizeof(*b) || b->head.size != len)
 		return -EINVAL;
-	if (!xchacha20poly1305_decrypt((u8 *)sealed, b->sealed, sizeof(b->sealed),
-				       blob, offsetof(struct blob, sealed), b->nonce,
-				       sealing_key)) {
+	memcpy(sealed, b->clear, CLEAR);
+	if (!xchacha20poly1305_decrypt((u8 *)sealed + CLEAR, b->sealed, sizeof(b->sealed), blob,
+				       offsetof(struct blob, sealed), b->nonce, sealing_key)) {
 		memzero_explicit(sealed, sizeof(*sealed));
 		return -EBADMSG;
 	}

@@ -13,9 +13,11 @@
  * socket in which it may be imported.
  */
 struct kb_sealed {
+	/* no secrets: authenticated, not encrypted */
 	u64 cookie;		/* of the socket, unique for the boot */
 	u64 position;		/* bytes of the stream before this key */
 	u64 expires;		/* boot time, ns */
+	/* encrypted */
 	u64 rec_seq;
 	u32 generation;
 	u16 direction;
@@ -31,6 +33,14 @@ struct kb_sealed {
 
 /* Where in a blob the decoy stands, for kTLS to read it there. */
 #define KB_BLOB_DECOY	(sizeof(struct keyblob_head) + 24)
+
+/* What tells a blob from all others: its authentication tag, its last bytes. */
+#define KB_BLOB_TAG_SIZE	16
+
+static inline const u8 *kb_blob_tag(const u8 blob[KEYBLOB_BLOB_SIZE])
+{
+	return blob + KEYBLOB_BLOB_SIZE - KB_BLOB_TAG_SIZE;
+}
 
 int kb_blob_init(void);
 void kb_blob_exit(void);

@@ -67,10 +67,10 @@ const struct kb_suite *kb_suite_find(u16 tls_version, u16 cipher)
 }
 
 /*
- * kb_suite_decoy() - fill @info with a crypto_info that kTLS accepts, of random key
+ * kb_suite_decoy() - make a crypto_info that kTLS accepts of suite->info_size random bytes
  *
- * Its parts follow one another in the order iv, key, salt, rec_seq in every
- * struct tls12_crypto_info_*. @info holds suite->info_size bytes.
+ * Behind the head, iv, key, salt and rec_seq follow one another in every
+ * struct tls12_crypto_info_*.
  */
 void kb_suite_decoy(const struct kb_suite *suite, u16 tls_version, u8 *info)
 {
@@ -80,5 +80,4 @@ void kb_suite_decoy(const struct kb_suite *suite, u16 tls_version, u8 *info)
 	};
 
 	memcpy(info, &head, sizeof(head));
-	get_random_bytes(info + sizeof(head), suite->info_size - sizeof(head));
 }

@@ -35,7 +35,7 @@ struct kb_suite {
 
 /* The live keys of one direction, as the AEAD takes them. */
 struct kb_keys {
-	u8 key[KB_KEY_MAX] __aligned(16);
+	u8 key[KB_KEY_MAX];
 	u8 nonce[KB_NONCE_SIZE];	/* salt, then iv */
 };
 

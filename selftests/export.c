@@ -66,6 +66,27 @@ TEST_F(export, blobs_of_one_key_differ)
 	EXPECT_UNHARMED(&self->c);
 }
 
+/* Those of another secret than the one beside them show which are used. */
+static int give_keys(struct keyblob_key *key)
+{
+	uint8_t write_key[KEYBLOB_KEY_MAX] = {}, iv[KEYBLOB_IV_SIZE];
+	int ret = tls_dir_keys(key, write_key, iv);
+
+	memcpy(key->key, write_key, sizeof(key->key));
+	memcpy(key->iv, iv, sizeof(key->iv));
+	if (key->tls_version == TLS_1_3_VERSION)
+		key->secret[0] ^= 1;
+	return ret;
+}
+
+TEST_F(export, keys_beside_a_secret_are_taken)
+{
+	ASSERT_EQ(0, give_keys(&self->c.tx));
+	ASSERT_EQ(0, give_keys(&self->c.rx));
+	ASSERT_EQ(0, conn_import(&self->c));
+	EXPECT_TRUE(conn_works(&self->c));
+}
+
 /* Which bytes of struct keyblob_key to spoil, and what comes of it. */
 struct spoil {
 	const char *what;
@@ -97,8 +118,9 @@ static const struct spoil spoils[] = {
 	{ "1.3: no secret", FIELD(secret_len), 0, TLS_1_3_VERSION, EINVAL },
 	{ "1.3: short secret", FIELD(secret_len), 31, TLS_1_3_VERSION, EINVAL },
 	{ "1.3: endless secret", FIELD(secret_len), 0xffff, TLS_1_3_VERSION, EINVAL },
-	{ "1.3: key", BYTE(key, 31), 1, TLS_1_3_VERSION, EINVAL },
-	{ "1.3: iv", BYTE(iv, 11), 1, TLS_1_3_VERSION, EINVAL },
+	{ "1.3: key without iv", BYTE(key, 0), 1, TLS_1_3_VERSION, EINVAL },
+	{ "1.3: key's last byte", BYTE(key, 31), 1, TLS_1_3_VERSION, EINVAL },
+	{ "1.3: iv without key", BYTE(iv, 11), 1, TLS_1_3_VERSION, EINVAL },
 	{ "1.2: secret length", FIELD(secret_len), 32, TLS_1_2_VERSION, EINVAL },
 	{ "1.2: secret", BYTE(secret, 0), 1, TLS_1_2_VERSION, EINVAL },
 	{ "1.2: generation", FIELD(generation), 1, TLS_1_2_VERSION, EINVAL },

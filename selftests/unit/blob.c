@@ -102,6 +102,17 @@ TEST_F(blob, takes_over_every_field_of_the_key)
 	EXPECT_EQ(0, memcmp(key.iv, self->sealed.iv, sizeof(key.iv)));
 }
 
+TEST_F(blob, takes_over_keys_beside_a_secret)
+{
+	struct keyblob_key key = good_key(variant->version, variant->cipher);
+
+	memset(key.key, 0x5a, kb_suite_find(variant->version, variant->cipher)->key_size);
+	memset(key.iv, 0x3c, sizeof(key.iv));
+	ASSERT_EQ(0, kb_blob_from_key(&key, &self->sealed));
+	EXPECT_EQ(0, memcmp(key.key, self->sealed.key, sizeof(key.key)));
+	EXPECT_EQ(0, memcmp(key.iv, self->sealed.iv, sizeof(key.iv)));
+}
+
 TEST_F(blob, head_describes_itself)
 {
 	const struct keyblob_head *head = (const struct keyblob_head *)self->blob;
@@ -272,9 +283,9 @@ static const struct spoil spoils[] = {
 	{ "1.3: huge secret", secret_huge, TLS_1_3_VERSION, -EINVAL },
 	{ "1.3: secret of zeroes", secret_zero, TLS_1_3_VERSION, -EINVAL },
 	{ "1.3: bytes after the secret", secret_tail, TLS_1_3_VERSION, -EINVAL },
-	{ "1.3: key", key_first, TLS_1_3_VERSION, -EINVAL },
+	{ "1.3: key without iv", key_first, TLS_1_3_VERSION, -EINVAL },
 	{ "1.3: key's last byte", key_last, TLS_1_3_VERSION, -EINVAL },
-	{ "1.3: iv", iv_first, TLS_1_3_VERSION, -EINVAL },
+	{ "1.3: iv without key", iv_first, TLS_1_3_VERSION, -EINVAL },
 	{ "1.3: iv's last byte", iv_last, TLS_1_3_VERSION, -EINVAL },
 	{ "1.2: secret length", some_secret_len, TLS_1_2_VERSION, -EINVAL },
 	{ "1.2: secret", some_secret, TLS_1_2_VERSION, -EINVAL },

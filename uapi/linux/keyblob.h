@@ -88,7 +88,8 @@
  * TLS 1.3: @secret is the application traffic secret of @generation
  * (RFC 8446 section 7.1: client_ or server_application_traffic_secret_N, N
  * counted from 0), @secret_len its length, which the cipher determines. @key
- * and @iv must be zero.
+ * and @iv are what section 7.3 derives from it; where they are zero, both, the
+ * module does that.
  *
  * TLS 1.2: @key is the write key and @iv the 12 byte nonce: salt, then the
  * explicit nonce of the next record, for AES-GCM (RFC 5288 section 3; the
