@@ -5,8 +5,9 @@
  *
  * A key enters in two steps. kTLS sets a direction up by its own setsockopt, with
  * a decoy key out of the blob; then, with everybody shut out, the AEAD transform
- * that holds the real key takes the place of the decoy's. kTLS's own record of the
- * key, which its getsockopt hands out, is the decoy's for ever.
+ * that holds the real key takes the place of the decoy's, which serves the next decoy
+ * (preset()). kTLS's own record of the key, which its getsockopt hands out, is the decoy's
+ * for ever.
  *
  * Locks, in this order: kb_sock.import, kTLS's tx_lock (keeps out senders), kTLS's
  * reader mark (keeps out readers), the socket lock. kTLS's setsockopt takes and
@@ -164,60 +165,34 @@ void kb_ktls_set_below(struct sock *sk, struct proto *below)
 }
 
 /*
- * What kTLS made for a decoy serves the next key: to make and to free a transform costs more
- * than to give it a key. Taken and kept by xchg().
- */
-static struct crypto_aead *spare;
-
-static struct crypto_aead *take_spare(const struct kb_suite *suite)
-{
-	struct crypto_aead *aead = xchg(&spare, NULL);
-
-	if (aead && !strcmp(crypto_tfm_alg_name(crypto_aead_tfm(aead)), suite->aead))
-		return aead;
-	crypto_free_aead(aead);
-	return crypto_alloc_aead(suite->aead, 0, 0);
-}
-
-/* @aead, which may be NULL, has had no key but a decoy. */
-static void keep_spare(struct crypto_aead *aead)
-{
-	crypto_free_aead(xchg(&spare, aead));
-}
-
-void kb_ktls_exit(void)
-{
-	keep_spare(NULL);
-}
-
-/*
- * kb_ktls_key_init() - make a transform with the key that @keys holds
+ * kb_ktls_cipher_new() - a transform with a key of suite->key_size bytes
  *
- * Everything about a key that can fail is done here. Returns 0 or a negative
- * errno; on success kb_ktls_key_free() is due.
+ * Everything about a key that can fail is done here. Returns a negative errno as a pointer
+ * on failure; kb_ktls_cipher_free() is due on success.
  */
-int kb_ktls_key_init(struct kb_ktls_key *key, const struct kb_suite *suite,
-		     u16 tls_version, const struct kb_keys *keys, u64 rec_seq)
+struct crypto_aead *kb_ktls_cipher_new(const struct kb_suite *suite, const u8 *key)
 {
-	struct crypto_aead *aead;
+	struct crypto_aead *aead = crypto_alloc_aead(suite->aead, 0, 0);
+	u8 aligned[KB_KEY_MAX] __aligned(16);	/* or the crypto API makes a copy */
 	int err;
 
-	aead = take_spare(suite);
 	if (IS_ERR(aead))
-		return PTR_ERR(aead) == -ENOENT ? -EOPNOTSUPP : PTR_ERR(aead);
-	err = crypto_aead_setkey(aead, keys->key, suite->key_size);
+		return PTR_ERR(aead) == -ENOENT ? ERR_PTR(-EOPNOTSUPP) : aead;
+	memcpy(aligned, key, suite->key_size);
+	err = crypto_aead_setkey(aead, aligned, suite->key_size);
+	memzero_explicit(aligned, sizeof(aligned));
 	if (!err)
 		err = crypto_aead_setauthsize(aead, TLS_TAG_SIZE);
-	if (err) {
-		crypto_free_aead(aead);
-		return err;
-	}
-	key->suite = suite;
-	key->tls_version = tls_version;
-	key->aead = aead;
-	key->rec_seq = rec_seq;
-	memcpy(key->nonce, keys->nonce, sizeof(key->nonce));
-	return 0;
+	if (!err)
+		return aead;
+	crypto_free_aead(aead);
+	return ERR_PTR(err);
+}
+
+/* kb_ktls_cipher_free() - @aead may be NULL */
+void kb_ktls_cipher_free(struct crypto_aead *aead)
+{
+	crypto_free_aead(aead);
 }
 
 void kb_ktls_key_free(struct kb_ktls_key *key)
@@ -305,6 +280,82 @@ static u32 copied_in(const struct sock *sk, u16 direction)
 	return strp->copy_mode ? strp->anchor->len : 0;
 }
 
+/*
+ * A transform that has had decoys for its keys, for kTLS to give the next: to make one costs
+ * more than all else that it does for a key. Taken and kept by xchg().
+ */
+static struct crypto_aead *spare;
+
+static void keep_spare(struct crypto_aead *aead)
+{
+	crypto_free_aead(xchg(&spare, aead));
+}
+
+static struct crypto_aead *take_spare(const struct kb_suite *suite)
+{
+	struct crypto_aead *aead = xchg(&spare, NULL);
+
+	if (!aead || !strcmp(crypto_tfm_alg_name(crypto_aead_tfm(aead)), suite->aead))
+		return aead;
+	crypto_free_aead(aead);
+	return NULL;
+}
+
+void kb_ktls_exit(void)
+{
+	keep_spare(NULL);
+}
+
+/* kTLS's state of a direction, in software, and the transform in it. */
+static void **sw_context(struct tls_context *ctx, u16 direction)
+{
+	return direction == KEYBLOB_DIR_TX ? &ctx->priv_ctx_tx : &ctx->priv_ctx_rx;
+}
+
+static struct crypto_aead **sw_aead(void *sw, u16 direction)
+{
+	if (direction == KEYBLOB_DIR_TX)
+		return &((struct tls_sw_context_tx *)sw)->aead_send;
+	return &((struct tls_sw_context_rx *)sw)->aead_recv;
+}
+
+/*
+ * Gives kTLS the state that it would make for a direction, with a transform in it: it uses
+ * what is there, and frees it as its own. Not what a device might receive with (TLS 1.2), whose
+ * state would take the place of ours. NULL: kTLS is to make its own. Under the socket lock.
+ */
+static void *preset(struct tls_context *ctx, u16 direction, const struct kb_ktls_key *key)
+{
+	const bool tx = direction == KEYBLOB_DIR_TX;
+	struct crypto_aead *aead;
+	void *sw;
+
+	if (!tx && key->tls_version == TLS_1_2_VERSION)
+		return NULL;
+	aead = take_spare(key->suite);
+	if (!aead)
+		return NULL;
+	sw = kzalloc(tx ? sizeof(struct tls_sw_context_tx) : sizeof(struct tls_sw_context_rx),
+		     GFP_KERNEL);
+	if (!sw) {
+		keep_spare(aead);
+		return NULL;
+	}
+	*sw_aead(sw, direction) = aead;
+	*sw_context(ctx, direction) = sw;
+	return sw;
+}
+
+/* Takes back what preset() gave if kTLS made no use of it. Under the socket lock. */
+static void unset(struct tls_context *ctx, u16 direction, void *sw)
+{
+	if (!sw || is_sw(ctx, direction) || *sw_context(ctx, direction) != sw)
+		return;
+	*sw_context(ctx, direction) = NULL;
+	keep_spare(*sw_aead(sw, direction));
+	kfree(sw);
+}
+
 /* The checks that hold when the direction is set up and again when it is done. */
 static int may_install(struct sock *sk, u16 direction, u64 position)
 {
@@ -387,10 +438,7 @@ static void commit(struct tls_context *ctx, u16 direction, struct kb_ktls_key *k
 {
 	struct cipher_context *cc = cipher_context(ctx, direction);
 
-	if (direction == KEYBLOB_DIR_TX)
-		swap(tls_sw_ctx_tx(ctx)->aead_send, key->aead);
-	else
-		swap(tls_sw_ctx_rx(ctx)->aead_recv, key->aead);
+	swap(*sw_aead(*sw_context(ctx, direction), direction), key->aead);
 	memcpy(cc->iv, key->nonce, sizeof(key->nonce));
 	put_unaligned_be64(key->rec_seq, cc->rec_seq);
 	lock_direction(ctx, direction);
@@ -416,6 +464,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	bool both = false, spoiled = false;
 	const struct proto_ops *ops;
 	struct aside aside;
+	void *given = NULL;
 	int err;
 
 	err = mutex_lock_interruptible(&ctx->tx_lock);
@@ -439,6 +488,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		unlock_direction(ctx, direction);
 		if (!both)
 			unlock_direction(ctx, other);
+		given = preset(ctx, direction, key);
 		stand_in(sk);
 	}
 	release_sock(sk);
@@ -450,6 +500,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 
 	lock_sock(sk);
 	ops = stand_out(sk);
+	unset(ctx, direction, given);
 	/* Another thread's option may have been faster than ours, or have set up the
 	 * other direction. A device that has the key is left alone.
 	 */

@@ -16,7 +16,7 @@ struct proto_ops;
 struct kb_ktls_key {
 	const struct kb_suite *suite;
 	u16 tls_version;
-	struct crypto_aead *aead;
+	struct crypto_aead *aead;	/* owned */
 	u8 nonce[KB_NONCE_SIZE];
 	u64 rec_seq;
 };
@@ -29,8 +29,8 @@ bool kb_ktls_in_use(const struct sock *sk);
 struct proto *kb_ktls_below(const struct sock *sk);
 void kb_ktls_set_below(struct sock *sk, struct proto *below);
 
-int kb_ktls_key_init(struct kb_ktls_key *key, const struct kb_suite *suite,
-		     u16 tls_version, const struct kb_keys *keys, u64 rec_seq);
+struct crypto_aead *kb_ktls_cipher_new(const struct kb_suite *suite, const u8 *key);
+void kb_ktls_cipher_free(struct crypto_aead *aead);
 void kb_ktls_key_free(struct kb_ktls_key *key);
 void kb_ktls_exit(void);
 

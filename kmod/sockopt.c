@@ -50,17 +50,15 @@ static int audit(struct sock *sk, u16 type, u16 direction, int err)
 	return err;
 }
 
-/*
- * A traffic secret's write key and IV, beside it: the agent that exports has the time, not
- * the application that imports.
- */
+/* The write key and IV of a traffic secret, beside it, unless they were given. */
 static int derive(struct kb_sealed *sealed)
 {
 	const struct kb_suite *suite = kb_suite_find(sealed->tls_version, sealed->cipher);
 	struct kb_keys keys;
 	int err;
 
-	if (sealed->tls_version != TLS_1_3_VERSION)
+	if (sealed->tls_version != TLS_1_3_VERSION ||
+	    memchr_inv(sealed->key, 0, sizeof(sealed->key)))
 		return 0;
 	err = kb_schedule_keys(suite, sealed->secret, &keys);
 	if (err)
@@ -69,6 +67,28 @@ static int derive(struct kb_sealed *sealed)
 	memcpy(sealed->iv, keys.nonce, sizeof(sealed->iv));
 	memzero_explicit(&keys, sizeof(keys));
 	return 0;
+}
+
+/*
+ * Gives the key of @blob to a cipher, which is most of the work of its import. Left to the
+ * import where there is no memory for it, or another one is under way.
+ */
+static void prepare(struct sock *sk, const struct kb_sealed *sealed, const u8 *blob)
+{
+	struct kb_dir *dir = kb_dir(kb_sock(sk), sealed->direction);
+	struct crypto_aead *aead;
+
+	aead = kb_ktls_cipher_new(kb_suite_find(sealed->tls_version, sealed->cipher), sealed->key);
+	if (IS_ERR(aead))
+		return;
+	if (mutex_trylock(&kb_sock(sk)->import)) {
+		if (!dir->ready) {
+			swap(dir->prepared.aead, aead);
+			memcpy(dir->prepared.tag, kb_blob_tag(blob), KB_BLOB_TAG_SIZE);
+		}
+		mutex_unlock(&kb_sock(sk)->import);
+	}
+	kb_ktls_cipher_free(aead);
 }
 
 /* KEYBLOB_EXPORT: seals the key material in @optval and writes the blob over it. */
@@ -117,6 +137,8 @@ static int export(struct sock *sk, char __user *optval, int __user *optlen)
 	kb_blob_seal(&sealed, blob);
 	if (copy_to_user(optval, blob, sizeof(blob)) || put_user(sizeof(blob), optlen))
 		err = -EFAULT;
+	else
+		prepare(sk, &sealed, blob);
 out:
 	audit(sk, KEYBLOB_EVENT_EXPORTED, key.direction, err);
 	memzero_explicit(&key, sizeof(key));
@@ -124,18 +146,37 @@ out:
 	return err;
 }
 
-/* The keys that a blob stands for, with all that can fail about them behind us. */
-static int prepare(const struct kb_sealed *sealed, struct kb_ktls_key *key)
+/*
+ * The key that a blob stands for, with all that can fail about it behind us. What was
+ * prepared for another blob goes. Under kb_sock.import.
+ */
+static int open_key(struct kb_dir *dir, const struct kb_sealed *sealed, const u8 *blob,
+		    struct kb_ktls_key *key)
 {
-	const struct kb_suite *suite = kb_suite_find(sealed->tls_version, sealed->cipher);
-	struct kb_keys keys;
-	int err;
+	struct crypto_aead *aead = dir->prepared.aead;
 
-	memcpy(keys.key, sealed->key, sizeof(keys.key));
-	memcpy(keys.nonce, sealed->iv, sizeof(keys.nonce));
-	err = kb_ktls_key_init(key, suite, sealed->tls_version, &keys, sealed->rec_seq);
-	memzero_explicit(&keys, sizeof(keys));
-	return err;
+	dir->prepared.aead = NULL;
+	if (aead && memcmp(dir->prepared.tag, kb_blob_tag(blob), KB_BLOB_TAG_SIZE)) {
+		kb_ktls_cipher_free(aead);
+		aead = NULL;
+	}
+	key->suite = kb_suite_find(sealed->tls_version, sealed->cipher);
+	key->tls_version = sealed->tls_version;
+	key->aead = aead ?: kb_ktls_cipher_new(key->suite, sealed->key);
+	memcpy(key->nonce, sealed->iv, sizeof(key->nonce));
+	key->rec_seq = sealed->rec_seq;
+	return PTR_ERR_OR_ZERO(key->aead);
+}
+
+/* kb_sockopt_close() - what was exported will not be imported any more */
+void kb_sockopt_close(struct sock *sk)
+{
+	struct kb_sock *kb = kb_sock(sk);
+
+	if (!kb->tx.ready)
+		kb_ktls_cipher_free(kb->tx.prepared.aead);
+	if (!kb->rx.ready)
+		kb_ktls_cipher_free(kb->rx.prepared.aead);
 }
 
 /* Does the blob belong to this socket, now? Under kb_sock.import. */
@@ -171,7 +212,7 @@ static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int
 	struct kb_sock *kb = kb_sock(sk);
 	struct kb_ktls_key key;
 	struct kb_sealed sealed;
-	struct kb_dir *dir;
+	struct kb_dir *dir = kb_dir(kb, direction);
 	sockptr_t decoy;
 	int err;
 
@@ -190,7 +231,7 @@ static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int
 	err = check_binding(sk, &sealed);
 	if (err)
 		goto out_unlock;
-	err = prepare(&sealed, &key);
+	err = open_key(dir, &sealed, blob, &key);
 	if (err)
 		goto out_unlock;
 	/* A thread that is sending has decided for plain TCP already. */
@@ -207,7 +248,6 @@ static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int
 	else
 		decoy.user += KB_BLOB_DECOY;
 	/* All that sending and receiving need to know, before either begins. */
-	dir = kb_dir(kb, direction);
 	dir->generation = sealed.generation;
 	memcpy(dir->secret, sealed.secret, sizeof(dir->secret));
 	if (!kb->suite) {

@@ -180,8 +180,14 @@ static int next_key(const struct kb_sock *kb, const struct kb_dir *dir, u8 *secr
 	if (err)
 		return err;
 	err = kb_schedule_keys(kb->suite, secret, &keys);
-	if (!err)
-		err = kb_ktls_key_init(key, kb->suite, kb->tls_version, &keys, 0);
+	if (!err) {
+		key->suite = kb->suite;
+		key->tls_version = kb->tls_version;
+		key->aead = kb_ktls_cipher_new(kb->suite, keys.key);
+		memcpy(key->nonce, keys.nonce, sizeof(key->nonce));
+		key->rec_seq = 0;
+		err = PTR_ERR_OR_ZERO(key->aead);
+	}
 	memzero_explicit(&keys, sizeof(keys));
 	if (err)
 		memzero_explicit(secret, KEYBLOB_SECRET_MAX);

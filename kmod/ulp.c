@@ -52,6 +52,7 @@ void kb_ulp_close(struct sock *sk, long timeout)
 	struct proto *base = kb_ulp_base(sk);
 
 	kb_handshake_cancel(sk);
+	kb_sockopt_close(sk);
 	if (kb_sock(sk)->tls)
 		kb_stream_finish(sk);
 	else	/* children of a socket that listens are TCP's alone */

@@ -13,6 +13,7 @@
 #include "limit.h"
 #include "record.h"
 
+struct crypto_aead;
 struct kb_outcome;
 struct kb_request;
 struct kb_template;
@@ -29,7 +30,13 @@ struct kb_protos {
 
 /* One direction of a socket. Written under the socket lock. */
 struct kb_dir {
-	u8 secret[KEYBLOB_SECRET_MAX];	/* TLS 1.3: traffic secret of generation */
+	union {
+		u8 secret[KEYBLOB_SECRET_MAX];	/* TLS 1.3: traffic secret of generation */
+		struct {		/* until it is ready; under kb_sock.import */
+			struct crypto_aead *aead; /* has the key of a blob; owned, or NULL */
+			u8 tag[KB_BLOB_TAG_SIZE]; /* that blob's */
+		} prepared;
+	};
 	u32 generation;
 	bool ready;			/* it has its key */
 	u8 end;				/* KEYBLOB_END_*: how the stream ended */
@@ -59,9 +66,9 @@ struct kb_sock {
 	bool truncation_ok;
 
 	/* receiving, under the socket lock */
+	int rx_result;			/* of reading, once rx.end is set */
 	struct kb_dir rx;
 	struct kb_record record;	/* the handshake message under way */
-	int rx_result;			/* of reading, once rx.end is set */
 	u32 tickets;
 	struct kb_limit limit;		/* on what the peer may ask for */
 

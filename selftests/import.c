@@ -88,6 +88,20 @@ TEST_F(import, every_altered_byte_is_refused)
 	EXPECT_UNHARMED(self);
 }
 
+TEST_F(import, key_is_the_blobs_whatever_was_exported_since)
+{
+	struct keyblob_key keys[] = { self->c.tx, self->c.rx };
+	uint8_t blob[KEYBLOB_BLOB_SIZE];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		keys[i].key[0] ^= variant->version == TLS_1_2_VERSION;
+		keys[i].secret[0] ^= variant->version == TLS_1_3_VERSION;
+		ASSERT_EQ(0, keyblob_export(self->c.fd, &keys[i], blob));
+	}
+	EXPECT_UNHARMED(self);
+}
+
 TEST_F(import, made_up_blob_is_refused)
 {
 	uint8_t blob[KEYBLOB_BLOB_SIZE];
