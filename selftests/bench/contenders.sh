@@ -2,7 +2,8 @@
 # The contenders: how each is started and stopped. Sourced by run, after ../e2e/lib.sh. All
 # have the same certificate, TLS 1.2 and 1.3, session tickets, TCP_NODELAY, no log, and one
 # worker or thread, but for stunnel, which has a thread for each connection. In the
-# application's process: openssl, openssl-ktls. In a process before a plain application: the
+# application's process: openssl, openssl-ktls, and ktls, for bulk.sh, which knows no more than
+# TLS 1.3. In a process before a plain application: the
 # sidecars. By the agent: keyblob (the library), keyblob-option (KEYBLOB_HANDSHAKE).
 
 sidecars=(stunnel hitch haproxy nginx)
@@ -127,7 +128,7 @@ start_contender() {
 	take_port
 	sidecar[$name]='' agent[$name]=''
 	case $name in
-	openssl | openssl-ktls)
+	openssl | openssl-ktls | ktls)
 		start_application "$name" -c "$cert" -k "$key" "$name"
 		;;
 	keyblob)

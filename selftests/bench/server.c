@@ -28,8 +28,8 @@
 #define LINE_MAX_LEN	32
 
 static const struct transport *const transports[] = {
-	&transport_plain, &transport_openssl, &transport_openssl_ktls, &transport_keyblob,
-	&transport_keyblob_option,
+	&transport_plain, &transport_openssl, &transport_openssl_ktls, &transport_ktls,
+	&transport_keyblob, &transport_keyblob_option,
 };
 
 struct session {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * setup 1.2|1.3 CIPHER ktls|keyblob|limit: what it costs to give a connected socket its keys:
- * kTLS's three setsockopts; or attach, export and import of both directions, of which the
- * export is the agent's part; or the least that the latter can be: kTLS's three, by which it
- * gets keys that are not the ones, and another key for each of its two ciphers. Called by
- * works/setup.sh under scripts/vm --icount, where a nanosecond is an instruction. Prints a
- * JSON object, medians of many connections.
+ * setup 1.2|1.3 CIPHER ktls|keyblob: what it costs to give a connected socket its keys: kTLS's
+ * three setsockopts; or attach, export and import of both directions, of which the export is
+ * the agent's part; and, of the import, to open the blobs. Called by works/setup.sh under
+ * scripts/vm --icount, where a nanosecond is an instruction. Prints a JSON object, medians of
+ * many connections.
  */
 #include <err.h>
-#include <linux/if_alg.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,11 +19,12 @@
 
 #define CONNECTIONS	101
 
-enum step { ATTACH, EXPORT, IMPORT_TX, IMPORT_RX, IMPORT, TOTAL, STEPS };
+enum step { ATTACH, EXPORT, OPEN, IMPORT_TX, IMPORT_RX, IMPORT, TOTAL, STEPS };
 
 static const char *const names[] = {
-	[ATTACH] = "attach_ns", [EXPORT] = "export_ns", [IMPORT_TX] = "import_tx_ns",
-	[IMPORT_RX] = "import_rx_ns", [IMPORT] = "import_ns", [TOTAL] = "total_ns",
+	[ATTACH] = "attach_ns", [EXPORT] = "export_ns", [OPEN] = "open_ns",
+	[IMPORT_TX] = "import_tx_ns", [IMPORT_RX] = "import_rx_ns", [IMPORT] = "import_ns",
+	[TOTAL] = "total_ns",
 };
 
 static long long now(void)
@@ -48,6 +48,21 @@ static void use_ktls(int fd, long long cost[STEPS])
 	cost[IMPORT_RX] = t[3] - t[2];
 }
 
+/* What it takes to refuse @blob as one for the other direction, beyond refusing its head. */
+static long long open_cost(int fd, int other_direction, const uint8_t *blob)
+{
+	long long t[3];
+
+	t[0] = now();
+	if (keyblob_import(fd, other_direction, blob, sizeof(struct keyblob_head)) != -EINVAL)
+		errx(1, "a head alone is not refused");
+	t[1] = now();
+	if (keyblob_import(fd, other_direction, blob, KEYBLOB_BLOB_SIZE) != -EINVAL)
+		errx(1, "the wrong direction is not refused");
+	t[2] = now();
+	return t[2] - t[1] - (t[1] - t[0]);
+}
+
 static void use_keyblob(int fd, long long cost[STEPS])
 {
 	uint8_t tx[KEYBLOB_BLOB_SIZE], rx[KEYBLOB_BLOB_SIZE];
@@ -61,65 +76,16 @@ static void use_keyblob(int fd, long long cost[STEPS])
 	t[1] = now();
 	sockets_check(keyblob_export(fd, &tx_key, tx), "KEYBLOB_EXPORT");
 	sockets_check(keyblob_export(fd, &rx_key, rx), "KEYBLOB_EXPORT");
+	cost[EXPORT] = now() - t[1];
+	cost[OPEN] = open_cost(fd, KEYBLOB_DIR_RX, tx) + open_cost(fd, KEYBLOB_DIR_TX, rx);
 	t[2] = now();
 	sockets_check(keyblob_import(fd, KEYBLOB_DIR_TX, tx, sizeof(tx)), "KEYBLOB_TX");
 	t[3] = now();
 	sockets_check(keyblob_import(fd, KEYBLOB_DIR_RX, rx, sizeof(rx)), "KEYBLOB_RX");
 	t[4] = now();
 	cost[ATTACH] = t[1] - t[0];
-	cost[EXPORT] = t[2] - t[1];
 	cost[IMPORT_TX] = t[3] - t[2];
 	cost[IMPORT_RX] = t[4] - t[3];
-}
-
-/* A cipher as kTLS takes it from the kernel, to have keys set. */
-static int cipher_open(uint16_t cipher)
-{
-	struct sockaddr_alg address = { .salg_family = AF_ALG, .salg_type = "aead" };
-	int fd = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	strcpy((char *)address.salg_name, cipher == TLS_CIPHER_CHACHA20_POLY1305 ?
-					  "rfc7539(chacha20,poly1305)" : "gcm(aes)");
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)))
-		err(1, "AF_ALG");
-	return fd;
-}
-
-/* What setting a key takes beyond what the call does. */
-static long long set_key_cost(int fd, uint16_t cipher)
-{
-	static const uint8_t key[32] = "a key that is none of anybody's";
-	const socklen_t size = cipher == TLS_CIPHER_AES_GCM_128 ? 16 : 32;
-	long long t[3];
-
-	t[0] = now();
-	if (!setsockopt(fd, SOL_ALG, ALG_SET_KEY, key, 1))
-		errx(1, "ALG_SET_KEY: a key of one byte");
-	t[1] = now();
-	sockets_check(setsockopt(fd, SOL_ALG, ALG_SET_KEY, key, size), "ALG_SET_KEY");
-	t[2] = now();
-	return t[2] - t[1] - (t[1] - t[0]);
-}
-
-static void use_limit(int fd, long long cost[STEPS])
-{
-	static struct keyblob_key key;
-	static int cipher = -1;
-
-	if (cipher < 0) {
-		sockets_key(&key, KEYBLOB_DIR_TX);
-		cipher = cipher_open(key.cipher);
-	}
-	use_ktls(fd, cost);
-	cost[IMPORT_TX] += set_key_cost(cipher, key.cipher);
-	cost[IMPORT_RX] += set_key_cost(cipher, key.cipher);
-}
-
-static void (*find_way(const char *name))(int fd, long long *cost)
-{
-	if (!strcmp(name, "ktls"))
-		return use_ktls;
-	return strcmp(name, "limit") ? use_keyblob : use_limit;
 }
 
 static void measure(void (*use)(int fd, long long *cost), long long cost[STEPS])
@@ -147,13 +113,15 @@ static long long median(long long costs[CONNECTIONS][STEPS], int step)
 int main(int argc, char **argv)
 {
 	static long long costs[CONNECTIONS][STEPS];
+	void (*use)(int fd, long long *cost);
 
 	if (argc != 4 ||
 	    !sockets_set_suite(strcmp(argv[1], "1.2") ? TLS_1_3_VERSION : TLS_1_2_VERSION, argv[2]))
-		errx(2, "usage: setup 1.2|1.3 CIPHER ktls|keyblob|limit");
+		errx(2, "usage: setup 1.2|1.3 CIPHER ktls|keyblob");
+	use = strcmp(argv[3], "ktls") ? use_keyblob : use_ktls;
 	/* The first one warms up. */
 	for (int i = -1; i < CONNECTIONS; i++)
-		measure(find_way(argv[3]), costs[i < 0 ? 0 : i]);
+		measure(use, costs[i < 0 ? 0 : i]);
 	for (int step = 0; step < STEPS; step++)
 		printf("%s\"%s\":%lld", step ? "," : "{", names[step], median(costs, step));
 	printf("}\n");

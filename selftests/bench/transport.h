@@ -52,6 +52,11 @@ struct transport {
 };
 
 extern const struct transport transport_plain, transport_openssl, transport_openssl_ktls,
-	transport_keyblob, transport_keyblob_option;
+	transport_ktls, transport_keyblob, transport_keyblob_option;
+
+/* Where the kernel does TLS, or nobody: the socket's own. In transport_socket.c. */
+ssize_t socket_read(struct connection *c, void *buf, size_t len);
+ssize_t socket_write(struct connection *c, const void *buf, size_t len);
+ssize_t socket_sendfile(struct connection *c, int file, off_t offset, size_t len);
 
 #endif

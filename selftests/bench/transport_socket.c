@@ -25,17 +25,17 @@ static ssize_t result_of(struct connection *c, ssize_t n, uint32_t wants)
 	return -errno;
 }
 
-static ssize_t socket_read(struct connection *c, void *buf, size_t len)
+ssize_t socket_read(struct connection *c, void *buf, size_t len)
 {
 	return result_of(c, recv(c->fd, buf, len, 0), EPOLLIN);
 }
 
-static ssize_t socket_write(struct connection *c, const void *buf, size_t len)
+ssize_t socket_write(struct connection *c, const void *buf, size_t len)
 {
 	return result_of(c, send(c->fd, buf, len, MSG_NOSIGNAL), EPOLLOUT);
 }
 
-static ssize_t socket_sendfile(struct connection *c, int file, off_t offset, size_t len)
+ssize_t socket_sendfile(struct connection *c, int file, off_t offset, size_t len)
 {
 	return result_of(c, sendfile(c->fd, file, &offset, len), EPOLLOUT);
 }

@@ -29,16 +29,16 @@ bulk() {
 	local round cipher here
 	bulk_bytes=$(quick $((4 << 20)) $((64 << 20)))
 	make_content "$bulk_bytes"
-	start_contenders P-256 "${contenders[@]}"
+	start_contenders P-256 "${contenders[@]}" ktls
 	# OpenSSL 3.0 receives by kTLS in TLS 1.2 alone, which the sidecars need not show, too.
 	mapfile -t here < <(chosen openssl openssl-ktls keyblob keyblob-option)
 	for ((round = 1; round <= rounds; round++)); do
 		for cipher in TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256; do
-			bulk_cipher $cipher "$round" "${contenders[@]}"
+			bulk_cipher $cipher "$round" "${contenders[@]}" ktls
 		done
 		bulk_cipher ECDHE-ECDSA-AES128-GCM-SHA256 "$round" "${here[@]}"
 	done
-	stop_contenders "${contenders[@]}"
+	stop_contenders "${contenders[@]}" ktls
 	remove_content
 }
 bulk
