@@ -140,7 +140,7 @@ check: deps
 	scripts/check $(KERNEL)
 
 check-matrix: deps
-	scripts/check 6.1 6.12 7.3 debug
+	scripts/check --all-variants 6.1 6.12 7.3 debug
 
 check-mutants: deps
 	selftests/mutants/run

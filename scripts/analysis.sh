@@ -110,14 +110,19 @@ scan() {
 	return 0
 }
 
-# The scripts that come with the kernel, but those in OCaml.
+# The scripts that come with the kernel, but those in OCaml; two at a time.
 coccinelle() {
 	local script options
 	find "$semantic/scripts/coccinelle" -name '*.cocci' -exec grep -L 'script:ocaml' {} + | sort |
-		while read -r script; do
-			read -ra options < <(sed -n 's,^// *Options: *,,p' "$script")
-			spatch -D report --very-quiet --cocci-file "$script" "${options[@]}" -I uapi \
-				-I "$headers/include" -I "$headers/arch/x86/include" --dir "$1" 2>&1
-		done | grep -vE '^warning: line [0-9]+: should .* be a metavariable\?$'
+		{
+			while read -r script; do
+				[ "$(jobs -rp | wc -l)" -lt 2 ] || wait -n
+				read -ra options < <(sed -n 's,^// *Options: *,,p' "$script")
+				spatch -D report --very-quiet --cocci-file "$script" "${options[@]}" \
+					-I uapi -I "$headers/include" -I "$headers/arch/x86/include" \
+					--dir "$1" 2>&1 &
+			done
+			wait
+		} | grep -vE '^warning: line [0-9]+: should .* be a metavariable\?$'
 	return 0
 }
