@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -82,11 +84,13 @@ FIXTURE_TEARDOWN(lifecycle) {}
 
 /*
  * The allocators' own ups and downs are as large as a small leak, but a leak is there
- * in every batch: the least growth counts.
+ * in every batch: the least growth counts. A kernel that checks all it does takes memory
+ * for that, and finds leaks by itself.
  */
 TEST_F_TIMEOUT(lifecycle, many_lives_leave_nothing_behind, 120)
 {
 	struct usage before, after;
+	const bool slow = getenv("KEYBLOB_SLOW_KERNEL");
 	long growth = LONG_MAX;
 	int i;
 
@@ -94,7 +98,7 @@ TEST_F_TIMEOUT(lifecycle, many_lives_leave_nothing_behind, 120)
 	ASSERT_EQ(0, live_many(0, 420));
 	before = usage();
 	before = usage_settled(&before);
-	for (i = 0; i < BATCHES; i++) {
+	for (i = 0; i < (slow ? 1 : BATCHES); i++) {
 		ASSERT_EQ(0, live_many(0, LIVES));
 		after = usage_settled(&before);
 		EXPECT_NOTHING_LEFT(before, after);
@@ -104,7 +108,8 @@ TEST_F_TIMEOUT(lifecycle, many_lives_leave_nothing_behind, 120)
 		before = after;
 	}
 	/* The smallest thing that a life allocates takes 256 bytes; half for noise. */
-	EXPECT_GT(LIVES * 128 / 1024, growth);
+	if (!slow)
+		EXPECT_GT(LIVES * 128 / 1024, growth);
 }
 
 TEST_F_TIMEOUT(lifecycle, killed_processes_leave_nothing_behind, 120)
