@@ -220,8 +220,8 @@ sigterm_finishes_what_is_in_flight() {
 	abuse "$agent_path" late >late.said &
 	late=$!
 	until_true 5 stopped $late
-	peer -v 1.3 -d 2000 "$app_port" hello close >peer1 &
-	sleep 0.7
+	talk pending peer -v 1.3 -w "$app_port" hello close
+	until_true 10 in_flight_are 1
 	kill -TERM "$agent_pid"
 	until_true 2 test ! -e "$agent_path"
 	# Those that come now are told, each in the way that is left.
@@ -231,6 +231,7 @@ sigterm_finishes_what_is_in_flight() {
 	expect "$(peer "$app_port" connect fin)" 'end=eof'
 	expect "$(tail -n 1 "$app_log")" 'result=ENOENT .*is keyblobd running'
 	fails gone "$agent_pid"
+	hang_up pending
 	wait "$agent_pid"
 	until_true 5 grep -q 'result=OK' "$app_log"
 	until_true 5 grep -q 'end=OK bytes=0' "$app_log"

@@ -9,17 +9,33 @@
 . "$e2e/certs.sh"
 need_module
 
-# s_client NAME OPTION...: from the server called NAME; its output is in s_client.log. What
-# it says comes late: to a server that has closed, it would make TCP forget the alert.
+# s_client NAME OPTION...: from the server called NAME, until it has its hello back, or is refused;
+# its output is in s_client.log. What is said to a server that has closed would make TCP forget
+# the alert.
 s_client() {
-	local name=$1
+	local name=$1 before
 	shift
-	{
-		sleep 0.5
-		[ -n "${silent:-}" ] || echo hello
-		sleep "${pause:-0.5}"
-	} | openssl s_client -connect "127.0.0.1:$app_port" -servername "$name" -CAfile root.pem \
-		-cipher ALL:@SECLEVEL=0 "$@" >s_client.log 2>&1
+	before=$(results)
+	talk s_client openssl s_client -connect "127.0.0.1:$app_port" -servername "$name" \
+		-CAfile root.pem -cipher ALL:@SECLEVEL=0 "$@"
+	until_true 20 more_results "$before" || return
+	if [[ $(last_result) == *' result=OK '* ]]; then
+		say s_client hello
+		until_true 20 grep -q '^hello$' s_client.out
+	else
+		until_true 20 gone "${talker[s_client]}"
+	fi
+	hang_up s_client
+	cat s_client.out >>s_client.log
+	[[ $(last_result) == *' result=OK '* ]]
+}
+
+results() {
+	grep -c result= "$app_log" || true
+}
+
+more_results() {
+	[ "$(results)" -gt "$1" ]
 }
 
 # shows CERTIFICATE KEY: options of s_client.
@@ -38,7 +54,7 @@ client_is_accepted() {
 	start_app
 	# shellcheck disable=SC2207 # options
 	[ "$2" = - ] || show=($(shows "$2" leaf.key))
-	pause=3 s_client "$1" "$3" "${show[@]}"
+	s_client "$1" "$3" "${show[@]}"
 	expect "$(last_result)" "result=OK .* sni=$1 names=$4 certs=$5 "
 	grep -q '^hello$' s_client.log
 }
@@ -46,6 +62,7 @@ client_is_accepted() {
 # client_is_refused SERVER CLIENT KEY ALERT REASON
 client_is_refused() {
 	local server=$1 client=$2 key=$3 alert=$4 version show=() wanted
+	start_app
 	for version in -tls1_3 -tls1_2; do
 		[ "$key $version" != 'rsa512.key -tls1_3' ] || continue
 		wanted=$alert
@@ -53,12 +70,9 @@ client_is_refused() {
 		[ "$alert $version" != '116 -tls1_2' ] || wanted=40
 		# shellcheck disable=SC2207 # options
 		[ "$client" = - ] || show=($(shows "$client" "$key"))
-		start_app
-		# What is sent to a socket that is closed makes a reset of the alert.
-		silent=1 pause=2 s_client "$server" "$version" "${show[@]}" || true
+		s_client "$server" "$version" "${show[@]}" || true
 		expect "$(last_result)" "result=EKEYREJECTED .*alert=sent:$wanted error=.*${*:5}"
 		expect "$(cat s_client.log)" "SSL alert number $wanted"
-		stop "$app_pid"
 	done
 }
 
@@ -69,9 +83,8 @@ curl_is_let_in_and_turned_away() {
 		--connect-to "::127.0.0.1:$app_port" https://require/ 2>curl.log
 	expect "$(cat curl.log)" 'alert handshake failure'
 	expect "$(last_result)" 'result=EKEYREJECTED .*shows no certificate'
-	# The helper echoes the request, which is no HTTP.
-	curl -sS --http0.9 --max-time 5 --cacert root.pem --connect-to "::127.0.0.1:$app_port" \
-		--cert for_clients.chain.pem --key leaf.key https://require/x >curl.out 2>curl.log || true
+	echo_of_curl https://require/x --cacert root.pem --connect-to "::127.0.0.1:$app_port" \
+		--cert for_clients.chain.pem --key leaf.key
 	expect "$(cat curl.out)" '^GET /x HTTP'
 	expect "$(last_result)" 'result=OK .* sni=require names=localhost certs=3 '
 }

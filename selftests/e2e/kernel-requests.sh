@@ -91,9 +91,8 @@ peers_of_all_kinds_are_served() {
 	say client hello
 	until_true 20 grep -q hello client.out
 	hang_up client
-	# It echoes curl's request, which is no answer of HTTP/1.
-	curl --http0.9 -sS --max-time 3 --cacert localhost.pem "https://localhost:$app_port/" >said 2>&1 || true
-	expect "$(cat said)" 'GET / HTTP/1.1'
+	echo_of_curl "https://localhost:$app_port/" --cacert localhost.pem
+	expect "$(cat curl.out)" '^GET / HTTP/1.1'
 	good_peer
 }
 
@@ -247,11 +246,7 @@ network_namespaces_are_apart() {
 pending_handshakes_all_end() {
 	start_kernel_agent 'workers = 2' 'timeout = 60' 'handshakes-per-user = 1000'
 	all_succeed 500 -K "$@" 500 500
-	until_true 10 nothing_is_pending
-}
-
-nothing_is_pending() {
-	keyblob status --json -a "$agent_path" | grep -q '"handshakes_in_flight"[^,]*: *0'
+	until_true 10 in_flight_are 0
 }
 
 dawdling_peers_keep_nobody_out() {
@@ -284,7 +279,7 @@ closed_sockets_are_given_up() {
 	cat said
 	expect "$(cat said)" 'requests=300 ok=200 cancelled=100 failed=0'
 	until_true 15 open_files_are "$files" "$agent_pid"
-	nothing_is_pending
+	in_flight_are 0
 }
 
 killed_application_takes_its_handshakes_along() {
@@ -298,7 +293,7 @@ killed_application_takes_its_handshakes_along() {
 	until_true 20 open_files_are $((files + 50)) "$agent_pid"
 	kill -KILL "$app_pid"
 	until_true 15 open_files_are "$files" "$agent_pid"
-	nothing_is_pending
+	in_flight_are 0
 	hang_up lorises
 }
 
@@ -329,9 +324,9 @@ hung_worker_keeps_nobody_waiting() {
 }
 
 workers_are_replaced_without_a_loss() {
-	start_kernel_agent 'workers = 2' 'worker-lifetime = 50'
-	all_succeed 300 -K 300 20
-	all_succeed 300 -K -b 300 20
+	start_kernel_agent 'workers = 2' 'worker-lifetime = 25'
+	all_succeed 150 -K 150 20
+	all_succeed 150 -K -b 150 20
 	until_true 10 workers_are 2
 	fails grep -E 'died|exited|does not|cannot' "$agent_log"
 }
@@ -405,11 +400,12 @@ agent_may_be_restarted() {
 stop_finishes_what_is_in_flight() {
 	start_kernel_agent 'workers = 1'
 	start_plain
-	peer -v 1.3 -d 2000 "$app_port" hello close >peer.said &
-	sleep 0.7
+	talk pending peer -v 1.3 -w "$app_port" hello close
+	until_true 10 in_flight_are 1
 	kill -TERM "$agent_pid"
-	sleep 0.3
-	refused_for_want_of_an_agent
+	until_true 5 refused_for_want_of_an_agent
+	fails gone "$agent_pid"
+	hang_up pending
 	wait "$agent_pid"
 	until_true 5 grep -q 'result=OK' "$app_log"
 }

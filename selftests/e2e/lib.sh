@@ -309,8 +309,23 @@ start_peer() {
 	until_true 10 listens "$peer_port" || cat peer.log
 }
 
+# in_flight_are PATTERN: how many handshakes the agent is doing.
+in_flight_are() {
+	keyblob status --json -a "$agent_path" | grep -qE "\"handshakes_in_flight\"[^,]*: *$1\\b"
+}
+
 listens() {
 	ss -Htln "sport = :$1" | grep -q .
+}
+
+# echo_of_curl URL OPTION...: fetched from the app, which echoes the request and waits for more.
+echo_of_curl() {
+	local url=$1
+	shift
+	curl -NsS --http0.9 "$@" "$url" >curl.out 2>curl.log &
+	started+=($!)
+	until_true 10 grep -q '^GET .* HTTP' curl.out || cat curl.log
+	stop $!
 }
 
 same_size() {

@@ -26,6 +26,7 @@
  *
  *	-o FILE		where the plaintext received goes
  *	-d MS		wait that long before the act
+ *	-w		wait with it until the end of the input
  *	-r		connect once before, and resume that session
  *	-v 1.1|1.2|1.3	the only version offered
  *	-c CIPHERS	offered, TLS 1.2 and older
@@ -293,11 +294,11 @@ int main(int argc, char **argv)
 {
 	const char *stage, *what, *text, *end;
 	int option, port, delay = 0;
+	bool reached, waits = false;
 	FILE *out = fopen("/dev/null", "w");
 	long long began;
 	struct peer p;
 	char wire[129];
-	bool reached;
 
 	ctx = SSL_CTX_new(TLS_client_method());
 	if (!ctx || !out)
@@ -305,7 +306,7 @@ int main(int argc, char **argv)
 	SSL_CTX_set_info_callback(ctx, on_info);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, on_session);
-	while ((option = getopt(argc, argv, "c:d:l:n:o:rv:")) != -1) {
+	while ((option = getopt(argc, argv, "c:d:l:n:o:rv:w")) != -1) {
 		switch (option) {
 		case 'c':
 			if (!SSL_CTX_set_cipher_list(ctx, optarg))
@@ -330,6 +331,9 @@ int main(int argc, char **argv)
 			break;
 		case 'v':
 			set_version(optarg);
+			break;
+		case 'w':
+			waits = true;
 			break;
 		default:
 			errx(2, "usage: see peer.c");
@@ -361,6 +365,8 @@ int main(int argc, char **argv)
 	reached = advance(&p, stage, text);
 	if (delay)
 		usleep(delay * 1000);
+	while (waits && read(STDIN_FILENO, wire, 1) > 0)
+		;
 	printf("port=%d ", tcp_port(p.fd, getsockname));
 	began = tcp_now_ms();
 	if (reached)

@@ -93,16 +93,16 @@ reload_takes_new_certificates() {
 	start_app
 	before=$(certificate_of localhost)
 	expect "$before" Fingerprint
-	peer -v 1.3 -d 5000 "$app_port" hello close hello >peer.said &
-	sleep 0.5
+	talk late peer -v 1.3 -w "$app_port" hello close hello
+	until_true 10 in_flight_are 1
 	make_cert localhost ec localhost 127.0.0.1 ::1
 	kill -HUP "$agent_pid"
 	until_true 10 grep -q 'configuration was reloaded' "$agent_log"
 	expect "$(certificate_of localhost)" Fingerprint
 	[ "$(certificate_of localhost)" != "$before" ]
-	[ ! -s peer.said ]
-	until_true 15 test -s peer.said
-	expect "$(told result "$(field port "$(cat peer.said)")")" 'result=OK'
+	in_flight_are 1
+	hang_up late
+	expect "$(told result "$(field port "$(cat late.out)")")" 'result=OK'
 	before=$(certificate_of localhost)
 	make_cert localhost ec localhost 127.0.0.1 ::1
 	keyblob reload -a "$agent_path"
