@@ -32,6 +32,7 @@ identity() {
 
 # card: the token with moods.
 {
+	printf '[agent]\ntimeout = 60\n'
 	identity file "$work/file.key"
 	identity token-ec "$(token_uri front token-ec)"
 	identity token-rsa "$(token_uri front token-rsa "module-path=$softhsm")"
@@ -43,7 +44,7 @@ cat ca.pem file.pem >trusted.pem
 
 # page NAME [OPTION...]: fetched from the identity of that name.
 page() {
-	curl -sS --noproxy '*' --max-time 20 --cacert trusted.pem "${@:2}" \
+	curl -sS --noproxy '*' --max-time 60 --cacert trusted.pem "${@:2}" \
 		--resolve "$1.test:$app_port:127.0.0.1" "https://$1.test:$app_port/page"
 }
 
@@ -60,21 +61,18 @@ handshakes_by() {
 		-p "$app_port" localhost </dev/null >client.log 2>&1 || { cat client.log && return 1; }
 }
 
-# The delay is what others would have to wait if they did.
 slow_token_delays_its_own_handshakes_alone() {
-	local began slow
-	echo 6000 >slowtoken/delay-ms
-	began=$(now_ms)
+	local slow
+	echo 60000 >slowtoken/delay-ms
 	served card &
 	slow=$!
-	sleep 0.3
+	until_true 10 in_flight_are 1
 	for name in file token-ec tpm-ec file; do
 		served "$name"
 	done
-	expect_at_most $(($(now_ms) - began)) 5900 'ms until all others were served'
-	wait $slow
+	fails gone $slow
 	rm slowtoken/delay-ms
-	[ $(($(now_ms) - began)) -ge 6000 ]
+	wait $slow
 }
 
 token_that_is_away_is_told_and_comes_back() {
@@ -95,7 +93,7 @@ reload_lets_go_of_keys_and_takes_them_again() {
 	for _ in 1 2; do
 		began=$(grep -ci reload "$agent_log") || true
 		kill -HUP "$agent_pid"
-		until_true 10 more_reloads "$began"
+		until_true 30 more_reloads "$began"
 		for name in token-ec token-rsa card tpm-ec tpm-rsa; do
 			served "$name"
 		done

@@ -3,7 +3,7 @@
  * SoftHSM as a token with moods: a PKCS#11 library for module-path= that passes everything
  * on to the library SLOWTOKEN_LIBRARY. Files in the directory SLOWTOKEN say how it is:
  *
- *   delay-ms    how long a signature takes
+ *   delay-ms    how long a signature takes, as long as the file is there
  *   pulled-out  if there, the token is not
  *   last-try    if there, the token says that the next wrong PIN locks it
  *   logins      gets a line per login
@@ -55,10 +55,11 @@ static long delay_ms(void)
 static CK_RV slow_sign(CK_SESSION_HANDLE session, CK_BYTE *data, CK_ULONG data_len,
 		       CK_BYTE *signature, CK_ULONG *signature_len)
 {
-	long ms = delay_ms();
-	struct timespec delay = { ms / 1000, ms % 1000 * 1000000 };
+	const struct timespec step = { .tv_nsec = 10000000 };
+	long ms;
 
-	nanosleep(&delay, NULL);
+	for (ms = 0; ms < delay_ms(); ms += 10)
+		nanosleep(&step, NULL);
 	if (control_exists("pulled-out"))
 		return CKR_DEVICE_REMOVED;
 	return real->C_Sign(session, data, data_len, signature, signature_len);
