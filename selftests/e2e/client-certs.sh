@@ -15,11 +15,11 @@ need_module
 s_client() {
 	local name=$1 before
 	shift
-	before=$(results)
+	before=$(<"$app_log")
 	talk s_client openssl s_client -connect "127.0.0.1:$app_port" -servername "$name" \
 		-CAfile root.pem -cipher ALL:@SECLEVEL=0 "$@"
-	until_true 20 more_results "$before" || return
-	if [[ $(last_result) == *' result=OK '* ]]; then
+	until_true 20 result_is_told_since "$before" || return
+	if [[ $since == *' result=OK '* ]]; then
 		say s_client hello
 		until_true 20 grep -q '^hello$' s_client.out
 	else
@@ -27,15 +27,14 @@ s_client() {
 	fi
 	hang_up s_client
 	cat s_client.out >>s_client.log
-	[[ $(last_result) == *' result=OK '* ]]
+	[[ $since == *' result=OK '* ]]
 }
 
-results() {
-	grep -c result= "$app_log" || true
-}
-
-more_results() {
-	[ "$(results)" -gt "$1" ]
+# result_is_told_since TEXT: in the app's log, beyond TEXT; sets since, all that is.
+result_is_told_since() {
+	since=$(<"$app_log")
+	since=${since#"$1"}
+	[[ $since == *' result='* ]]
 }
 
 # shows CERTIFICATE KEY: options of s_client.

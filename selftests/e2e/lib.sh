@@ -35,6 +35,8 @@ clean_up() {
 }
 trap clean_up EXIT
 cd "$work" || exit
+# Where nothing ever comes: to wait there takes no process of sleep(1).
+mkfifo "$work/never"
 
 # thorough THIS THAT: THIS if KEYBLOB_THOROUGH is set, where time matters less, else THAT.
 thorough() {
@@ -52,12 +54,14 @@ until_true() {
 			echo "not within $seconds s: $*" >&2
 			return 1
 		fi
-		sleep 0.05
+		read -rt 0.05 <>"$work/never" || true
 	done
 }
 
 gone() {
-	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+	local stat
+	kill -0 "$1" 2>/dev/null || return 0
+	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null && [[ $stat == *') Z '* ]]
 }
 
 # now_ms: for durations.
