@@ -319,7 +319,9 @@ in_flight_are() {
 }
 
 listens() {
-	ss -Htln "sport = :$1" | grep -q .
+	local port
+	printf -v port %04X "$1"
+	grep -q ":$port 0*:0000 0A" /proc/net/tcp /proc/net/tcp6
 }
 
 # echo_of_curl URL OPTION...: fetched from the app, which echoes the request and waits for more.
