@@ -98,6 +98,7 @@ run_tests() {
 		else
 			failed=$((failed + 1))
 			echo "not ok $number - $test # $(($(now_ms) - began)) ms"
+			echo "status $status" >>"$work/output"
 			tail -n 40 "$work/output" | sed 's/^/# /'
 		fi
 	done
