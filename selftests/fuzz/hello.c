@@ -29,6 +29,12 @@ void log_line(enum log_level level, const char *format, ...)
 {
 }
 
+bool log_takes(enum log_level level)
+{
+	(void)level;
+	return true;
+}
+
 /* A wildcard is the whole left-most label, and stands for one label. */
 static bool covers(const struct settings *patterns, const char *name)
 {

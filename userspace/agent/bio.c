@@ -77,6 +77,12 @@ static int wire_read(BIO *bio, char *buf, int len)
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
+	/* No peer answers that fast. */
+	if (wire->asked) {
+		wire->asked = false;
+		BIO_set_retry_read(bio);
+		return -1;
+	}
 	n = recv(wire->fd, buf, len, MSG_DONTWAIT);
 	if (n > 0)
 		record_stream_advance(&wire->rx, (uint8_t *)buf, n);
@@ -89,13 +95,21 @@ static int wire_read(BIO *bio, char *buf, int len)
 	return n;
 }
 
+/* Whether OpenSSL will send more without waiting for the peer, so that it is one segment. */
+static bool more_follows(const struct wire *wire)
+{
+	return wire->tx.keyed && wire->tx.keyed_records + 1 < wire->last_records;
+}
+
 static int wire_write(BIO *bio, const char *buf, int len)
 {
 	struct wire *wire = BIO_get_data(bio);
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
-	n = send(wire->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	n = send(wire->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL |
+		 (more_follows(wire) ? MSG_MORE : 0));
+	wire->asked = n == len;
 	if (n >= 0)
 		record_stream_advance(&wire->tx, (const uint8_t *)buf, n);
 	else if (is_transient(errno))

@@ -25,6 +25,8 @@ struct record_stream {
 struct wire {
 	int fd;
 	struct record_stream rx, tx;
+	unsigned int last_records; /* how many go out under the application's key: together */
+	bool asked;		/* all was sent, and nothing received since */
 	bool eof;		/* the peer closed its side */
 	int error;		/* errno of the first send or receive that failed */
 };

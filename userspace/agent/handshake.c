@@ -34,9 +34,6 @@
 #include "suite.h"
 #include "verify.h"
 
-/* "[IPv6 address]:port" */
-#define PEER_SIZE (INET6_ADDRSTRLEN + 8)
-
 struct handshake {
 	const struct handshake_env *env;
 	struct event io;
@@ -54,7 +51,7 @@ struct handshake {
 	struct peer_name peer_name;	/* of clients */
 	struct verification verification;
 	bool channel_binding;		/* is asked for */
-	char peer[PEER_SIZE];
+	struct sockaddr_storage peer;
 	SSL *ssl;
 	struct wire wire;
 	struct secrets secrets;
@@ -84,26 +81,25 @@ void handshake_result_fail(struct handshake_result *result, int error, const cha
 
 #define fail(h, error, ...) handshake_result_fail(&(h)->result, error, __VA_ARGS__)
 
-static void format_peer(int fd, char *to, size_t size)
+static const char *peer_text(const struct sockaddr_storage *address)
 {
-	struct sockaddr_storage address = { 0 };
-	socklen_t len = sizeof(address);
+	static char text[INET6_ADDRSTRLEN + 8];		/* "[IPv6 address]:port" */
 	char host[INET6_ADDRSTRLEN];
 
-	getpeername(fd, (struct sockaddr *)&address, &len);
-	if (address.ss_family == AF_INET) {
-		const struct sockaddr_in *in = (void *)&address;
+	if (address->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)address;
 
 		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-		snprintf(to, size, "%s:%u", host, ntohs(in->sin_port));
-	} else if (address.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (void *)&address;
+		snprintf(text, sizeof(text), "%s:%u", host, ntohs(in->sin_port));
+	} else if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)address;
 
 		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-		snprintf(to, size, "[%s]:%u", host, ntohs(in6->sin6_port));
+		snprintf(text, sizeof(text), "[%s]:%u", host, ntohs(in6->sin6_port));
 	} else {
-		snprintf(to, size, "unknown peer");
+		return "unknown peer";
 	}
+	return text;
 }
 
 /* "48 unknown_ca": the names of RFC 8446 section 6. */
@@ -130,8 +126,13 @@ void handshake_take_secret(enum traffic_secret which, const uint8_t *secret, siz
 {
 	struct handshake *h = running;
 
-	if (h)
-		secrets_take(&h->secrets, &h->wire, h->ssl, which, secret, len);
+	if (!h)
+		return;
+	secrets_take(&h->secrets, &h->wire, h->ssl, which, secret, len);
+	/* Its tickets: after a resumption, one. */
+	if (which == SECRET_SERVER && SSL_is_server(h->ssl))
+		h->wire.last_records = SSL_session_reused(h->ssl) ? 1 :
+								    SSL_get_num_tickets(h->ssl);
 }
 
 static void on_keylog(const SSL *ssl, const char *line)
@@ -553,11 +554,11 @@ static void conclude(struct handshake *h)
 
 	count(r, h->role);
 	if (r->error)
-		log_notice("handshake with %s failed: %s", h->peer, r->reason);
-	else
-		log_detail("handshake with %s: TLS 1.%d, %s, name \"%s\"%s", h->peer,
-			   (r->tls_version & 0xff) - 1, r->cipher_name, r->server_name,
-			   r->resumed ? ", resumed" : "");
+		log_notice("handshake with %s failed: %s", peer_text(&h->peer), r->reason);
+	else if (log_takes(LEVEL_DETAIL))
+		log_detail("handshake with %s: TLS 1.%d, %s, name \"%s\"%s",
+			   peer_text(&h->peer), (r->tls_version & 0xff) - 1, r->cipher_name,
+			   r->server_name, r->resumed ? ", resumed" : "");
 	h->done(h->arg, r);
 	destroy(h);
 }
@@ -669,18 +670,17 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 				  handshake_done done, void *arg,
 				  struct handshake_result *refused)
 {
-	char peer[PEER_SIZE];
+	struct sockaddr_storage peer;
 	struct seal_error error;
 	struct handshake *h;
 	int err;
 
-	err = seal_attach(fd, &error);
+	err = seal_attach(fd, &peer, &error);
 	if (err) {
 		handshake_result_fail(refused, err, "%s", error.reason);
-		format_peer(fd, peer, sizeof(peer));
 		/* What is the application's own mistake is for it to complain about. */
 		log_line(err == EINVAL ? LEVEL_DETAIL : LEVEL_NOTICE,
-			 "handshake with %s refused: %s", peer, error.reason);
+			 "handshake with %s refused: %s", peer_text(&peer), error.reason);
 		goto err_close;
 	}
 
@@ -696,6 +696,7 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 		.identity = params->identity,
 		.peer_name = params->peer,
 		.channel_binding = params->channel_binding,
+		.peer = peer,
 		.wire.fd = fd,
 		.result.alert_sent = NO_ALERT,
 		.result.alert_received = NO_ALERT,
@@ -707,7 +708,6 @@ struct handshake *handshake_start(const struct handshake_env *env, int fd,
 	if (set_alpn(h, params->alpn_len ? params->alpn : env->alpn,
 		     params->alpn_len ? params->alpn_len : env->alpn_len))
 		goto err_free;
-	format_peer(fd, h->peer, sizeof(h->peer));
 	evtimer_assign(&h->timer, env->base, on_timeout, h);
 
 	if (!set_up(h, params->role))

@@ -132,6 +132,11 @@ void log_set_level(enum log_level level)
 	threshold = level;
 }
 
+bool log_takes(enum log_level level)
+{
+	return level <= threshold;
+}
+
 /* RFC 3164 section 4.1, as local daemons expect it: without the host name. */
 static bool write_syslog(enum log_level level, const char *text)
 {
@@ -225,7 +230,7 @@ void log_line(enum log_level level, const char *format, ...)
 	int saved = errno;
 	va_list args;
 
-	if (level > threshold || (level != LEVEL_ERROR && !within_budget())) {
+	if (!log_takes(level) || (level != LEVEL_ERROR && !within_budget())) {
 		errno = saved;
 		return;
 	}

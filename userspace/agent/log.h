@@ -6,6 +6,7 @@
 #ifndef KEYBLOBD_LOG_H
 #define KEYBLOBD_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "config.h"
@@ -35,6 +36,7 @@ void log_capture(char *text, size_t size);
 
 /* Lines above @level are dropped from now on. */
 void log_set_level(enum log_level level);
+bool log_takes(enum log_level level);
 
 /*
  * Write "keyblobd[PID]: ..." and a newline, in one piece; under systemd's journal and

@@ -85,20 +85,14 @@ void seal_load(void)
 	close(fd);
 }
 
-static bool is_connected(int fd)
+int seal_attach(int fd, struct sockaddr_storage *peer, struct seal_error *error)
 {
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
-
-	return !getpeername(fd, (struct sockaddr *)&peer, &len);
-}
-
-int seal_attach(int fd, struct seal_error *error)
-{
+	socklen_t len = sizeof(*peer);
 	int errnum, err;
 
-	/* One that is not would be prepared for it. */
-	err = is_connected(fd) ? 0 : check_socket(fd, error);
+	/* One that is not connected would be prepared for it. */
+	*peer = (struct sockaddr_storage){ 0 };
+	err = getpeername(fd, (struct sockaddr *)peer, &len) ? check_socket(fd, error) : 0;
 	if (err)
 		return err;
 	if (!setsockopt(fd, SOL_TCP, TCP_ULP, KEYBLOB_ULP_NAME, sizeof(KEYBLOB_ULP_NAME) - 1))

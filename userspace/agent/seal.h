@@ -6,6 +6,7 @@
 #define KEYBLOBD_SEAL_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <linux/keyblob.h>
 
@@ -28,9 +29,9 @@ void seal_load(void);
 
 /*
  * Make @fd, which has to be a connected TCP socket, a keyblob socket. Returns 0, or a
- * positive errno of the protocol with @error filled in.
+ * positive errno of the protocol with @error filled in. @peer: its other end, or AF_UNSPEC.
  */
-int seal_attach(int fd, struct seal_error *error);
+int seal_attach(int fd, struct sockaddr_storage *peer, struct seal_error *error);
 
 /* Replace @seal->key by the blob. On failure, as above, the key is still there. */
 int seal_export(int fd, union seal *seal, struct seal_error *error);
