@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 /*
- * For SSL_CTX_new_ex(3): what makes OpenSSL use the provider below. Short, because it is
- * hashed for each algorithm that a handshake looks up.
+ * For SSL_CTX_new_ex(3): what makes OpenSSL use the provider below. The shortest that can be,
+ * because it is hashed for each of the hundred algorithms that a handshake looks up.
  */
-#define TRAFFIC_SECRETS_PROPERTIES "?provider=kdf"
+#define TRAFFIC_SECRETS_PROPERTIES "?k.b"
 
 enum traffic_secret {
 	SECRET_CLIENT,		/* TLS 1.3: traffic secrets of generation 0, RFC 8446 section 7.1 */
@@ -25,8 +25,8 @@ enum traffic_secret {
 typedef void (*traffic_secret_cb)(enum traffic_secret which, const uint8_t *secret, size_t len);
 
 /*
- * Set up a provider of TLS's key derivation, which is the default provider's, and calls
- * @callback. Once in a process. 0, or -1.
+ * Set up a provider of TLS's key derivation, tls13_kdf.c's and for TLS 1.2 the default
+ * provider's, that calls @callback. Once in a process. 0, or -1.
  */
 int traffic_secrets_init(traffic_secret_cb callback);
 
