@@ -122,15 +122,15 @@ static const char *alert_name(int alert)
 /* Whose fiber runs: OpenSSL does not say for whom it derives. */
 static struct handshake *running;
 
-void handshake_take_secret(enum traffic_secret which, const uint8_t *secret, size_t len)
+void handshake_take_secret(const struct derived *derived)
 {
 	struct handshake *h = running;
 
 	if (!h)
 		return;
-	secrets_take(&h->secrets, &h->wire, h->ssl, which, secret, len);
+	secrets_take(&h->secrets, &h->wire, h->ssl, derived);
 	/* Its tickets: after a resumption, one. */
-	if (which == SECRET_SERVER && SSL_is_server(h->ssl))
+	if (derived->which == SECRET_SERVER && SSL_is_server(h->ssl))
 		h->wire.last_records = SSL_session_reused(h->ssl) ? 1 :
 								    SSL_get_num_tickets(h->ssl);
 }

@@ -74,7 +74,7 @@ struct handshake;
 typedef void (*handshake_done)(void *arg, const struct handshake_result *result);
 
 /* For traffic_secrets_init(): a secret of the handshake whose fiber runs. */
-void handshake_take_secret(enum traffic_secret which, const uint8_t *secret, size_t len);
+void handshake_take_secret(const struct derived *derived);
 
 /* Set the callbacks that handshakes need on @ctx. */
 void handshake_install(SSL_CTX *ctx);

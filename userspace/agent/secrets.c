@@ -13,18 +13,41 @@
 
 #define EXPLICIT_NONCE_LEN 8
 
+/* Keys and IVs of handshake traffic secrets come as well, and are of no interest. */
+static void take_key(struct secrets *secrets, const struct derived *derived)
+{
+	for (int i = SECRET_CLIENT; i <= SECRET_SERVER; i++) {
+		if (!derived->from || derived->from_len != secrets->list[i].len ||
+		    memcmp(derived->from, secrets->list[i].bytes, derived->from_len))
+			continue;
+		if (derived->which == SECRET_WRITE_KEY && derived->len <= KEYBLOB_KEY_MAX) {
+			memcpy(secrets->keys[i].key, derived->bytes, derived->len);
+			secrets->keys[i].key_len = derived->len;
+		} else if (derived->which == SECRET_WRITE_IV && derived->len == KEYBLOB_IV_SIZE) {
+			memcpy(secrets->keys[i].iv, derived->bytes, derived->len);
+			secrets->keys[i].iv_len = derived->len;
+		}
+	}
+}
+
 /*
  * OpenSSL derives a traffic secret when it switches to it: this side's after its Finished
  * was flushed, and before a server's tickets; the peer's when the peer's Finished was read.
  * What follows counts from 0.
  */
 void secrets_take(struct secrets *secrets, struct wire *wire, const SSL *ssl,
-		  enum traffic_secret which, const uint8_t *secret, size_t len)
+		  const struct derived *derived)
 {
-	if (len > TRAFFIC_SECRET_MAX)
+	const enum traffic_secret which = derived->which;
+
+	if (which > SECRET_KEY_BLOCK) {
+		take_key(secrets, derived);
 		return;
-	memcpy(secrets->list[which].bytes, secret, len);
-	secrets->list[which].len = len;
+	}
+	if (derived->len > TRAFFIC_SECRET_MAX)
+		return;
+	memcpy(secrets->list[which].bytes, derived->bytes, derived->len);
+	secrets->list[which].len = derived->len;
 	if (which != SECRET_KEY_BLOCK)
 		record_stream_rekey((which == SECRET_SERVER) == SSL_is_server(ssl) ? &wire->tx :
 										     &wire->rx);
@@ -37,6 +60,11 @@ static int take_tls13(const struct secrets *secrets, const struct suite *suite,
 		return -EPROTO;
 	memcpy(key->secret, secrets->list[which].bytes, suite->hash_len);
 	key->secret_len = suite->hash_len;
+	/* The kernel can do it, but need not do it again. */
+	if (secrets->keys[which].key_len == suite->key_len && secrets->keys[which].iv_len) {
+		memcpy(key->key, secrets->keys[which].key, suite->key_len);
+		memcpy(key->iv, secrets->keys[which].iv, KEYBLOB_IV_SIZE);
+	}
 	return 0;
 }
 

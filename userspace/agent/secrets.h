@@ -23,15 +23,20 @@ struct secrets {
 	struct {
 		uint8_t bytes[TRAFFIC_SECRET_MAX];
 		size_t len;
-	} list[TRAFFIC_SECRETS];
+	} list[SECRET_KEY_BLOCK + 1];
+	/* What OpenSSL has made of a traffic secret; lengths are 0 where it was not seen to. */
+	struct {
+		uint8_t key[KEYBLOB_KEY_MAX], iv[KEYBLOB_IV_SIZE];
+		size_t key_len, iv_len;
+	} keys[SECRET_SERVER + 1];
 };
 
 /*
- * Take @secret; in TLS 1.3 the stream of @wire that it is for learns when its key comes into
- * use. One that is too long is left out.
+ * Take what is @derived; in TLS 1.3 the stream of @wire that a traffic secret is for learns
+ * when its key comes into use. One that is too long is left out.
  */
 void secrets_take(struct secrets *secrets, struct wire *wire, const SSL *ssl,
-		  enum traffic_secret which, const uint8_t *secret, size_t len);
+		  const struct derived *derived);
 
 /*
  * Fill in @tx and @rx, as seen from @ssl's side, after the handshake succeeded.

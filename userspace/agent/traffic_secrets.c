@@ -23,18 +23,29 @@ static EVP_KDF *tls1_prf;
 static OSSL_PROVIDER *our_provider;
 static traffic_secret_cb tell;
 
-static void look_at(const OSSL_PARAM *label, const unsigned char *key, size_t len)
+static void look_at(const OSSL_PARAM *label, const OSSL_PARAM *from, const unsigned char *key,
+		    size_t len)
 {
 	static const char *const labels[TRAFFIC_SECRETS] = {
 		[SECRET_CLIENT] = "c ap traffic",
 		[SECRET_SERVER] = "s ap traffic",
 		[SECRET_KEY_BLOCK] = "key expansion",
+		[SECRET_WRITE_KEY] = "key",
+		[SECRET_WRITE_IV] = "iv",
 	};
+	struct derived derived = { .bytes = key, .len = len };
 
-	for (int i = 0; label && i < TRAFFIC_SECRETS; i++)
-		if (label->data_size == strlen(labels[i]) &&
-		    !memcmp(label->data, labels[i], label->data_size))
-			tell(i, key, len);
+	if (from) {
+		derived.from = from->data;
+		derived.from_len = from->data_size;
+	}
+	for (int i = 0; label && i < TRAFFIC_SECRETS; i++) {
+		if (label->data_size != strlen(labels[i]) ||
+		    memcmp(label->data, labels[i], label->data_size))
+			continue;
+		derived.which = i;
+		tell(&derived);
+	}
 }
 
 static void *tls13_kdf_new(void *provider)
@@ -53,7 +64,8 @@ static int tls13_kdf_derive_and_look(void *ctx, unsigned char *key, size_t len,
 	(void)ctx;
 	if (!tls13_kdf_derive(key, len, params))
 		return 0;
-	look_at(OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_LABEL), key, len);
+	look_at(OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_LABEL),
+		OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_KEY), key, len);
 	return 1;
 }
 
@@ -69,7 +81,7 @@ static int tls1_prf_derive_and_look(void *ctx, unsigned char *key, size_t len,
 	if (EVP_KDF_derive(ctx, key, len, params) != 1)
 		return 0;
 	/* Its label is the first part of its seed. */
-	look_at(OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SEED), key, len);
+	look_at(OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_SEED), NULL, key, len);
 	return 1;
 }
 

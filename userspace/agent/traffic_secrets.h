@@ -19,10 +19,19 @@ enum traffic_secret {
 	SECRET_CLIENT,		/* TLS 1.3: traffic secrets of generation 0, RFC 8446 section 7.1 */
 	SECRET_SERVER,
 	SECRET_KEY_BLOCK,	/* TLS 1.2: RFC 5246 section 6.3 */
+	SECRET_WRITE_KEY,	/* TLS 1.3, of any traffic secret: RFC 8446 section 7.3 */
+	SECRET_WRITE_IV,
 	TRAFFIC_SECRETS
 };
 
-typedef void (*traffic_secret_cb)(enum traffic_secret which, const uint8_t *secret, size_t len);
+/* A secret, and what it was derived from; in TLS 1.2 that is left out. */
+struct derived {
+	enum traffic_secret which;
+	const uint8_t *bytes, *from;
+	size_t len, from_len;
+};
+
+typedef void (*traffic_secret_cb)(const struct derived *derived);
 
 /*
  * Set up a provider of TLS's key derivation, tls13_kdf.c's and for TLS 1.2 the default
