@@ -9,6 +9,7 @@
 
 #include "kselftest_harness.h"
 #include "tls13_kdf.h"
+#include "traffic_secrets.h"
 
 #define HASH_MAX 48
 
@@ -219,6 +220,53 @@ TEST_F(kdf, what_tls_does_not_ask_for_is_refused)
 	fill(params, &good);
 	EXPECT_EQ(0, tls13_kdf_derive(self->out, 32, params + 1));
 	EXPECT_EQ(1, tls13_kdf_derive(self->out, 32, params));
+}
+
+static struct derived told;
+
+static void tell(const struct derived *derived)
+{
+	told = *derived;
+}
+
+static int derive_by_provider(const struct ask *ask, uint8_t *to, size_t len)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, TRAFFIC_SECRETS_PROPERTIES);
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+	OSSL_PARAM params[PARAMS_MAX];
+	int ok;
+
+	fill(params, ask);
+	ok = EVP_KDF_derive(ctx, to, len, params);
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	return ok;
+}
+
+TEST_F(kdf, provider_tells_and_leaves_to_the_default_one_what_is_not_known)
+{
+	const struct ask ask = {
+		.mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY,
+		.digest = "SHA2-256",
+		.key = self->secret,
+		.key_len = 32,
+		.label = "key",
+	};
+	const size_t lens[] = { 16, 33 };
+
+	ASSERT_EQ(0, traffic_secrets_init(tell));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(i == 0, derive(&ask, self->out, lens[i]));
+		ASSERT_EQ(1, derive_by_provider(&ask, self->out, lens[i]));
+		EXPECT_EQ(SECRET_WRITE_KEY, told.which);
+		EXPECT_EQ(lens[i], told.len);
+		EXPECT_TRUE(told.bytes == self->out);
+		EXPECT_EQ(32, told.from_len);
+		EXPECT_EQ(0, memcmp(self->secret, told.from, 32));
+		ASSERT_EQ(1, derive_by_default(&ask, self->expected, lens[i]));
+		EXPECT_EQ(0, memcmp(self->expected, self->out, lens[i]));
+	}
+	traffic_secrets_exit();
 }
 
 TEST_HARNESS_MAIN

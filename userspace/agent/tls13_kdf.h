@@ -17,7 +17,7 @@ void tls13_kdf_exit(void);
 
 /*
  * Derive @len bytes, no more than a hash has, as TLS13-KDF does (EVP_KDF-TLS13_KDF(7)) when
- * it is given all its parameters at once. 1, or 0: no such thing. Leaves a copy of secrets on
+ * it is given all its parameters at once. 1, or 0: not known here. Leaves a copy of secrets on
  * the stack, see fiber.h, and nowhere else.
  */
 int tls13_kdf_derive(uint8_t *to, size_t len, const OSSL_PARAM params[]);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The provider "kdf": its algorithms look at what comes back. TLS13-KDF, which libssl gives
- * all its parameters at once, has no context; TLS1-PRF is the default provider's, and so are
- * its contexts. Called by worker.c.
+ * all its parameters at once, has no context, and is the default provider's where tls13_kdf.c
+ * does not know what is asked; TLS1-PRF is always, and so are its contexts. Called by worker.c.
  */
 #include <string.h>
 
@@ -19,7 +19,7 @@
 #define PROVIDER "kdf"
 #define PROPERTIES "provider=" PROVIDER ",k.b=yes"
 
-static EVP_KDF *tls1_prf;
+static EVP_KDF *tls13_kdf, *tls1_prf;
 static OSSL_PROVIDER *our_provider;
 static traffic_secret_cb tell;
 
@@ -58,11 +58,21 @@ static void tls13_kdf_free(void *ctx)
 	(void)ctx;
 }
 
+/* As another OpenSSL than those that tls13_kdf.c knows might ask. */
+static int derive_by_default(unsigned char *key, size_t len, const OSSL_PARAM params[])
+{
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(tls13_kdf);
+	int ok = ctx && EVP_KDF_derive(ctx, key, len, params) == 1;
+
+	EVP_KDF_CTX_free(ctx);
+	return ok;
+}
+
 static int tls13_kdf_derive_and_look(void *ctx, unsigned char *key, size_t len,
 				     const OSSL_PARAM params[])
 {
 	(void)ctx;
-	if (!tls13_kdf_derive(key, len, params))
+	if (!tls13_kdf_derive(key, len, params) && !derive_by_default(key, len, params))
 		return 0;
 	look_at(OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_LABEL),
 		OSSL_PARAM_locate_const(params, OSSL_KDF_PARAM_KEY), key, len);
@@ -135,8 +145,9 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 int traffic_secrets_init(traffic_secret_cb callback)
 {
 	tell = callback;
+	tls13_kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, "provider=default");
 	tls1_prf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_PRF, "provider=default");
-	if (tls13_kdf_init() || !tls1_prf ||
+	if (tls13_kdf_init() || !tls13_kdf || !tls1_prf ||
 	    OSSL_PROVIDER_add_builtin(NULL, PROVIDER, provider_init) != 1)
 		return -1;
 	our_provider = OSSL_PROVIDER_load(NULL, PROVIDER);
@@ -148,7 +159,8 @@ void traffic_secrets_exit(void)
 	if (our_provider)
 		OSSL_PROVIDER_unload(our_provider);
 	tls13_kdf_exit();
+	EVP_KDF_free(tls13_kdf);
 	EVP_KDF_free(tls1_prf);
 	our_provider = NULL;
-	tls1_prf = NULL;
+	tls13_kdf = tls1_prf = NULL;
 }
