@@ -68,11 +68,11 @@ MODULE_SRC := Kbuild $(wildcard kmod/*.[ch] uapi/linux/*.h)
 module: $(B)/keyblob.ko
 
 $(B)/keyblob.ko: $(MODULE_SRC)
-	scripts/build-module $(B)/module $(KDIR)
+	+scripts/build-module $(B)/module $(KDIR)
 	cp $(B)/module/keyblob.ko $@
 
 $(B)/%/keyblob.ko: $(MODULE_SRC)
-	scripts/root --kernel $* -- scripts/build-module $(B)/$*
+	+scripts/root --kernel $* -- scripts/build-module $(B)/$*
 
 # The tests' own module.
 $(B)/%/selftests/keyblob_test_nic.ko: $(wildcard selftests/modules/*)
