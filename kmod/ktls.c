@@ -6,7 +6,7 @@
  * A key enters in two steps. kTLS sets a direction up by its own setsockopt, with
  * a decoy key out of the blob; then, with everybody shut out, the AEAD transform
  * that holds the real key takes the place of the decoy's, which serves the next decoy
- * (preset()). kTLS's own record of the key, which its getsockopt hands out, is the decoy's
+ * (give()). kTLS's own record of the key, which its getsockopt hands out, is the decoy's
  * for ever.
  *
  * Locks, in this order: kb_sock.import, kTLS's tx_lock (keeps out senders), kTLS's
@@ -238,9 +238,14 @@ static struct cipher_context *cipher_context(struct tls_context *ctx, u16 direct
 	return direction == KEYBLOB_DIR_TX ? &ctx->tx : &ctx->rx;
 }
 
+static int conf(const struct tls_context *ctx, u16 direction)
+{
+	return direction == KEYBLOB_DIR_TX ? ctx->tx_conf : ctx->rx_conf;
+}
+
 static bool is_sw(const struct tls_context *ctx, u16 direction)
 {
-	return (direction == KEYBLOB_DIR_TX ? ctx->tx_conf : ctx->rx_conf) == TLS_SW;
+	return conf(ctx, direction) == TLS_SW;
 }
 
 /* Readers, as tls_rx_reader_acquire() and tls_rx_reader_release() know them. */
@@ -319,41 +324,60 @@ static struct crypto_aead **sw_aead(void *sw, u16 direction)
 	return &((struct tls_sw_context_rx *)sw)->aead_recv;
 }
 
+/* What kTLS is given, to find it there; @sw is NULL if it has to make its own. */
+struct preset {
+	void *sw;
+	struct crypto_aead *aead;
+	int (*push_pending_record)(struct sock *sk, int flags);
+};
+
 /*
  * Gives kTLS the state that it would make for a direction, with a transform in it: it uses
  * what is there, and frees it as its own. Not what a device might receive with (TLS 1.2), whose
- * state would take the place of ours. NULL: kTLS is to make its own. Under the socket lock.
+ * state would take the place of ours. Under tx_lock, without which nobody pushes a pending
+ * record, and the socket lock.
  */
-static void *preset(struct tls_context *ctx, u16 direction, const struct kb_ktls_key *key)
+static void give(struct tls_context *ctx, u16 direction, const struct kb_ktls_key *key,
+		 struct preset *p)
 {
 	const bool tx = direction == KEYBLOB_DIR_TX;
-	struct crypto_aead *aead;
-	void *sw;
 
-	if (!tx && key->tls_version == TLS_1_2_VERSION)
-		return NULL;
-	aead = take_spare(key->suite);
-	if (!aead)
-		return NULL;
-	sw = kzalloc(tx ? sizeof(struct tls_sw_context_tx) : sizeof(struct tls_sw_context_rx),
-		     GFP_KERNEL);
-	if (!sw) {
-		keep_spare(aead);
-		return NULL;
+	p->sw = NULL;
+	if (*sw_context(ctx, direction) || (!tx && key->tls_version == TLS_1_2_VERSION))
+		return;
+	p->aead = take_spare(key->suite);
+	if (!p->aead)
+		return;
+	p->sw = kzalloc(tx ? sizeof(struct tls_sw_context_tx) : sizeof(struct tls_sw_context_rx),
+			GFP_KERNEL);
+	if (!p->sw) {
+		keep_spare(p->aead);
+		return;
 	}
-	*sw_aead(sw, direction) = aead;
-	*sw_context(ctx, direction) = sw;
-	return sw;
+	*sw_aead(p->sw, direction) = p->aead;
+	*sw_context(ctx, direction) = p->sw;
+	p->push_pending_record = ctx->push_pending_record;
+	ctx->push_pending_record = NULL;
 }
 
-/* Takes back what preset() gave if kTLS made no use of it. Under the socket lock. */
-static void unset(struct tls_context *ctx, u16 direction, void *sw)
+/*
+ * Takes back what kTLS made no use of. It sets push_pending_record when it has a transform;
+ * where it fails before, it may free its state alone (6.1).
+ */
+static void take_back(struct tls_context *ctx, u16 direction, const struct preset *p)
 {
-	if (!sw || is_sw(ctx, direction) || *sw_context(ctx, direction) != sw)
+	const bool unused = *sw_context(ctx, direction) == p->sw && !is_sw(ctx, direction);
+
+	if (!p->sw)
 		return;
-	*sw_context(ctx, direction) = NULL;
-	keep_spare(*sw_aead(sw, direction));
-	kfree(sw);
+	if (unused) {
+		*sw_context(ctx, direction) = NULL;
+		kfree(p->sw);
+	}
+	if (unused || !ctx->push_pending_record)
+		keep_spare(p->aead);
+	if (!ctx->push_pending_record)
+		ctx->push_pending_record = p->push_pending_record;
 }
 
 /* The checks that hold when the direction is set up and again when it is done. */
@@ -448,13 +472,14 @@ static void commit(struct tls_context *ctx, u16 direction, struct kb_ktls_key *k
  * kb_ktls_install() - set up one direction of @sk with @key
  *
  * @decoy is a crypto_info of key->suite in memory of the caller's, who may change
- * it under our hands; @position is where the stream must stand. Called under
- * kb_sock.import alone. Returns 0, or a negative errno with the socket as it was;
+ * it under our hands; @position is where the stream must stand; *@ready becomes true together
+ * with the key. Called under kb_sock.import alone. Returns 0, or a negative errno with the
+ * socket as it was;
  * but -ECONNABORTED, with the connection reset, when the caller or the route played
  * foul between the two steps.
  */
 int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
-		    sockptr_t decoy, u64 position)
+		    sockptr_t decoy, u64 position, bool *ready)
 {
 	const u16 other = direction == KEYBLOB_DIR_TX ? KEYBLOB_DIR_RX : KEYBLOB_DIR_TX;
 	const struct proto *ktls = kb_ulp_base(sk);
@@ -464,7 +489,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	bool both = false, spoiled = false;
 	const struct proto_ops *ops;
 	struct aside aside;
-	void *given = NULL;
+	struct preset preset;
 	int err;
 
 	err = mutex_lock_interruptible(&ctx->tx_lock);
@@ -475,6 +500,9 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 	err = may_install(sk, direction, position);
 	if (!err && kb_ktls_offloads(sk))
 		err = -EOPNOTSUPP;
+	/* Another thread's option may have set it up, in a device that has left since. */
+	if (!err && conf(ctx, direction) != TLS_BASE)
+		err = -EBUSY;
 	if (!err && is_sw(ctx, other)) {
 		if (other == KEYBLOB_DIR_RX) {
 			rx = tls_sw_ctx_rx(ctx);
@@ -488,7 +516,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		unlock_direction(ctx, direction);
 		if (!both)
 			unlock_direction(ctx, other);
-		given = preset(ctx, direction, key);
+		give(ctx, direction, key, &preset);
 		stand_in(sk);
 	}
 	release_sock(sk);
@@ -500,7 +528,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 
 	lock_sock(sk);
 	ops = stand_out(sk);
-	unset(ctx, direction, given);
+	take_back(ctx, direction, &preset);
 	/* Another thread's option may have been faster than ours, or have set up the
 	 * other direction. A device that has the key is left alone.
 	 */
@@ -511,6 +539,7 @@ int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
 		spoiled = true;
 	} else if (!err) {
 		commit(ctx, direction, key);
+		WRITE_ONCE(*ready, true);
 		keep_spare(key->aead);
 		key->aead = NULL;
 	}

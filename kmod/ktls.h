@@ -37,7 +37,7 @@ void kb_ktls_exit(void);
 u64 kb_ktls_position(const struct sock *sk, u16 direction);
 bool kb_ktls_offloads(struct sock *sk);
 int kb_ktls_install(struct sock *sk, u16 direction, struct kb_ktls_key *key,
-		    sockptr_t decoy, u64 position);
+		    sockptr_t decoy, u64 position, bool *ready);
 u64 kb_ktls_rec_seq(const struct sock *sk, u16 direction);
 bool kb_ktls_is_sw(const struct sock *sk, u16 direction);
 void kb_ktls_rekey(struct sock *sk, u16 direction, struct kb_ktls_key *key);

@@ -163,9 +163,11 @@ static int open_key(struct kb_dir *dir, const struct kb_sealed *sealed, const u8
 	key->suite = kb_suite_find(sealed->tls_version, sealed->cipher);
 	key->tls_version = sealed->tls_version;
 	key->aead = aead ?: kb_ktls_cipher_new(key->suite, sealed->key);
+	if (IS_ERR(key->aead))
+		return PTR_ERR(key->aead);
 	memcpy(key->nonce, sealed->iv, sizeof(key->nonce));
 	key->rec_seq = sealed->rec_seq;
-	return PTR_ERR_OR_ZERO(key->aead);
+	return 0;
 }
 
 /* kb_sockopt_close() - what was exported will not be imported any more */
@@ -255,14 +257,14 @@ static int import(struct sock *sk, u16 direction, sockptr_t optval, unsigned int
 		kb->tls_version = key.tls_version;
 		WRITE_ONCE(kb->suite, key.suite);
 	}
-	err = kb_ktls_install(sk, direction, &key, decoy, sealed.position);
-	if (err)
-		memzero_explicit(dir, sizeof(*dir));
-	if (!err)
-		WRITE_ONCE(dir->ready, true);
-	else if (err == -ECONNABORTED)
+	err = kb_ktls_install(sk, direction, &key, decoy, sealed.position, &dir->ready);
+	if (err) {
+		memzero_explicit(dir->secret, sizeof(dir->secret));
+		dir->generation = 0;
+	}
+	if (err == -ECONNABORTED)
 		kb_stream_kill(sk, err);
-	else if (!kb->tx.ready && !kb->rx.ready)
+	else if (err && !kb->tx.ready && !kb->rx.ready)
 		WRITE_ONCE(kb->suite, NULL);
 	if (direction == KEYBLOB_DIR_TX)
 		kb_stream_release(sk);

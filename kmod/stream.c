@@ -189,8 +189,10 @@ static int next_key(const struct kb_sock *kb, const struct kb_dir *dir, u8 *secr
 		err = PTR_ERR_OR_ZERO(key->aead);
 	}
 	memzero_explicit(&keys, sizeof(keys));
-	if (err)
+	if (err) {
 		memzero_explicit(secret, KEYBLOB_SECRET_MAX);
+		memzero_explicit(key, sizeof(*key));
+	}
 	return err;
 }
 
@@ -677,6 +679,11 @@ static int control(struct sock *sk)
 	u8 type;
 
 	lock_sock(sk);
+	/* kTLS has the direction from another thread, and the connection is being reset. */
+	if (unlikely(!kb->rx.ready)) {
+		release_sock(sk);
+		return -ECONNABORTED;
+	}
 	skb = kb_ktls_control(sk, &type, &offset, &len);
 	if (!skb) {
 		release_sock(sk);

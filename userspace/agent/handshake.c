@@ -129,8 +129,8 @@ void handshake_take_secret(const struct derived *derived)
 	if (!h)
 		return;
 	secrets_take(&h->secrets, &h->wire, h->ssl, derived);
-	/* Its tickets: after a resumption, one. */
-	if (derived->which == SECRET_SERVER && SSL_is_server(h->ssl))
+	/* When the peer has finished, its tickets follow: after a resumption, one. */
+	if (derived->which == SECRET_CLIENT && SSL_is_server(h->ssl))
 		h->wire.last_records = SSL_session_reused(h->ssl) ? 1 :
 								    SSL_get_num_tickets(h->ssl);
 }
