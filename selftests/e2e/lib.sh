@@ -59,9 +59,11 @@ until_true() {
 }
 
 gone() {
-	local stat
+	local stat=
 	kill -0 "$1" 2>/dev/null || return 0
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null && [[ $stat == *') Z '* ]]
+	# It may go meanwhile, at which a shell with set -e would end by $(<...), wherever that is.
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || true
+	[[ $stat == *') Z '* ]]
 }
 
 # now_ms: for durations.
