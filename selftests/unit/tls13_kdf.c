@@ -56,9 +56,10 @@ static int derive(const struct ask *ask, uint8_t *to, size_t len)
 	return tls13_kdf_derive(to, len, params);
 }
 
-static int derive_by_default(const struct ask *ask, uint8_t *to, size_t len)
+/* By libcrypto, of the provider that @properties choose. */
+static int derive_by(const char *properties, const struct ask *ask, uint8_t *to, size_t len)
 {
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, "provider=default");
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, properties);
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
 	OSSL_PARAM params[PARAMS_MAX];
 	int ok;
@@ -68,6 +69,11 @@ static int derive_by_default(const struct ask *ask, uint8_t *to, size_t len)
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	return ok;
+}
+
+static int derive_by_default(const struct ask *ask, uint8_t *to, size_t len)
+{
+	return derive_by("provider=default", ask, to, len);
 }
 
 FIXTURE(kdf) {
@@ -229,20 +235,6 @@ static void tell(const struct derived *derived)
 	told = *derived;
 }
 
-static int derive_by_provider(const struct ask *ask, uint8_t *to, size_t len)
-{
-	EVP_KDF *kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_TLS1_3_KDF, TRAFFIC_SECRETS_PROPERTIES);
-	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
-	OSSL_PARAM params[PARAMS_MAX];
-	int ok;
-
-	fill(params, ask);
-	ok = EVP_KDF_derive(ctx, to, len, params);
-	EVP_KDF_CTX_free(ctx);
-	EVP_KDF_free(kdf);
-	return ok;
-}
-
 TEST_F(kdf, provider_tells_and_leaves_to_the_default_one_what_is_not_known)
 {
 	const struct ask ask = {
@@ -257,7 +249,7 @@ TEST_F(kdf, provider_tells_and_leaves_to_the_default_one_what_is_not_known)
 	ASSERT_EQ(0, traffic_secrets_init(tell));
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(i == 0, derive(&ask, self->out, lens[i]));
-		ASSERT_EQ(1, derive_by_provider(&ask, self->out, lens[i]));
+		ASSERT_EQ(1, derive_by(TRAFFIC_SECRETS_PROPERTIES, &ask, self->out, lens[i]));
 		EXPECT_EQ(SECRET_WRITE_KEY, told.which);
 		EXPECT_EQ(lens[i], told.len);
 		EXPECT_TRUE(told.bytes == self->out);
